@@ -1,0 +1,1 @@
+"""Where a source comes from: one file per kind of place."""

@@ -1,0 +1,23 @@
+"""A finding: something that a check saw, as a value that can be shown, counted and stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing seen, where it was seen, and what to do about it.
+
+    `code` is stable and documented (for example ``apt-not-installed``); `where` is a path or
+    a name inside the source; `fix` may be empty where nothing is to be done.
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    message: str
+    fix: str = ""
