@@ -25,6 +25,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import rattler
 from filelock import FileLock
@@ -33,7 +34,7 @@ from rattler import Channel, ChannelConfig, ChannelPriority, LockFile, LockPlatf
 from rattler.exceptions import SolverError
 from rattler.install import InstallerReporter
 
-from leman.files import remove_tree, write_json
+from leman.files import remove_tree, sha256_of, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,8 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     records = _records_of(request["text"])
     if (found := digest_of(records)) != request["digest"]:
         return {"error": "LockError", "words": f"the packages in its text have the digest {found}"}
+    if changed := [one.url for one in records if _changed(one)]:
+        return {"error": "LockError", "words": f"changed since the lock: {', '.join(changed)}"}
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
         if target.is_dir():  # noqa: ASYNC240 - there is nothing else to do meanwhile
@@ -229,6 +232,13 @@ def _records_of(text: str) -> list[RepoDataRecord]:
         environment = LockFile.from_path(path).default_environment()
     rows = environment.conda_repodata_records() if environment else {}
     return rows.get(PLATFORM, [])
+
+
+def _changed(record: RepoDataRecord) -> bool:
+    # rattler 0.28 compares the hash of what it downloads, but not of local files.
+    path = Path(unquote(urlsplit(record.url).path))
+    local = record.url.startswith("file:") and record.sha256 and path.is_file()
+    return bool(local) and sha256_of(path) != (record.sha256 or b"").hex()
 
 
 def _make_read_only(folder: Path) -> None:
