@@ -22,6 +22,7 @@ class Source:
     `published` is the date of an archive or a deposit that has no history.
     `missing` lists files that the source names but whose content is not here (LFS pointers,
     blobs absent from a partial clone, submodules), relative to `path`.
+    `subfolder` says where `path` lies inside the commit's tree (POSIX; empty: it is the top).
     """
 
     url: str
@@ -33,6 +34,7 @@ class Source:
     notebooks: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    subfolder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class Lock:
     attempts: tuple[Attempt, ...] = ()
     modifications: tuple[Modification, ...] = ()
     findings: tuple[Finding, ...] = ()
+    imports: tuple[str, ...] = ()  # modules to compile to bytecode when the environment is built
 
 
 @dataclass(frozen=True, slots=True)
