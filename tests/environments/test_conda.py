@@ -230,13 +230,12 @@ def test_installed_environment_works(channel: Channel, home: Path) -> None:
     said: list[str] = []
     environment = builder.install(made, progress=said.append)
     assert "linking foo" in said
-    assert environment.path == home / "environments" / made.digest
+    assert environment.path == home / "environments" / made.digest[:32]
     assert (environment.path / "etc/bar").read_text() == str(environment.path)
     assert f"# of {environment.path}" in environment.executable.read_text()
     assert psutil.Popen([environment.executable, "-c", "print()"], stdout=-3).wait() == 0
     assert (environment.path / "conda-meta/leman.lock").read_text() == made.text
-    everything = [environment.path, *environment.path.rglob("*")]
-    assert not any(path.stat().st_mode & 0o222 for path in everything)
+    assert not any(path.stat().st_mode & 0o222 for path in environment.path.rglob("*"))
     said.clear()
     assert builder.install(made, progress=said.append) == environment
     assert said == []
@@ -267,7 +266,7 @@ def test_changed_lock_or_package_is_refused(channel: Channel, home: Path) -> Non
         for one, words in ((made, "changed since the lock"), (fetched, "hash mismatch")):
             with pytest.raises(EnvironmentBuildError, match=words):
                 builder.install(one)
-            assert not (home / "environments" / one.digest).exists()
+            assert not (home / "environments" / one.digest[:32]).exists()
 
 
 def test_package_that_writes_outside_is_refused(channel: Channel, home: Path) -> None:
@@ -328,9 +327,9 @@ def test_killed_build_is_repaired(channel: Channel, home: Path) -> None:
                 child.kill()
         with pytest.raises(ToolError, match="without an answer"):
             building.result()
-        leftover = home / "environments" / f".{made.digest}.building"
+        leftover = home / "environments" / f".build-{made.digest[:32]}-conda"
         assert leftover.exists()
-        assert not (home / "environments" / made.digest).exists()
+        assert not (home / "environments" / made.digest[:32]).exists()
         server.opened.set()
         environment = builder.install(made)
         assert (environment.path / "lib/bar").read_text() == "bar"

@@ -46,14 +46,16 @@ DEFAULT_CHANNELS = ("conda-forge",)
 # `defaults` is not a channel but a list in conda's settings; the channel `anaconda` mirrors it.
 _RENAMED = {"defaults": "anaconda"}
 _UNREACHABLE = ("GatewayError", "FetchRepoDataError", "ClientError", "IoError")
+_FULL = re.compile(r"os error (28|122)\b|Errno (28|122)\b")  # ENOSPC, EDQUOT: rattler's, ours
 _CONDA_VERSION = re.compile(r"[\w.,<>=!~*|+ ()-]*")  # no brackets: those override name and channel
 
 
 class CondaBuilder:
     """A `Builder` over conda channels, in order of priority (names, addresses, ``file://`` …).
 
-    `home` holds ``environments/<digest>`` and ``cache/conda``. `alias` is the address under which
-    plain channel names are looked up; empty means rattler's own default.
+    `home` holds ``environments/<the digest's first 32 digits>``, each with a ``leman.json``, and
+    ``cache/conda``. `alias` is the address under which plain channel names are looked up; empty
+    means rattler's own default.
 
     A lock's `text` is a rattler lock file (YAML, the format of ``pixi.lock``), its first line a
     comment ``# leman: {…}`` with the provenance as JSON: cut-off, channels, wants, why each
@@ -120,12 +122,13 @@ class CondaBuilder:
         The result is read-only. Raises EnvironmentBuildError with rattler's words, SpaceError
         where the disk is full.
         """
-        path = self.home / "environments" / lock.digest
+        path = self._place(lock.digest)
         if not path.is_dir():
             request = {"task": "install", "text": lock.text, "digest": lock.digest}
             answer = self._ask(request | {"target": str(path)}, progress)
             if "error" in answer:
                 raise self._failure(answer, f"the environment {lock.digest[:12]} was not built")
+        path.with_name(f".{path.name}.used").touch()  # what `leman env prune` goes by
         environment = Environment(lock.digest, path, lock.python, lock.cutoff, lock)
         if not environment.executable.exists():
             raise EnvironmentBuildError(
@@ -133,6 +136,10 @@ class CondaBuilder:
                 hint="Check the channel that it came from.",
             )
         return environment
+
+    def _place(self, digest: str) -> Path:
+        # 128 bits of the digest keep shebang lines and socket paths short.
+        return self.home / "environments" / digest[:32]
 
     def _locked(
         self,
@@ -159,7 +166,7 @@ class CondaBuilder:
             "attempts": [[one.action, one.outcome] for one in attempts],
             "dropped": lacking,
         }
-        executable = self.home / "environments" / answer["digest"] / "bin" / "python"
+        executable = self._place(answer["digest"]) / "bin" / "python"
         return Lock(
             text=f"# leman: {json.dumps(provenance)}\n{answer['text']}",
             digest=answer["digest"],
@@ -196,7 +203,7 @@ class CondaBuilder:
 
     def _failure(self, answer: dict[str, Any], what: str) -> LemanError:
         words = f"{what}: {answer['words'].strip()}"
-        if "os error 28" in words or "os error 122" in words:  # ENOSPC, EDQUOT
+        if _FULL.search(words):
             return SpaceError(words, hint="Free some space (`leman env prune`) and run again.")
         if answer["error"] in _UNREACHABLE:
             return EnvironmentBuildError(

@@ -106,7 +106,7 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     It is linked in a folder beside, with the prefix of its final place, and renamed when whole.
     """
     target, cache = Path(request["target"]), Path(request["cache"]) / "packages"
-    building = target.with_name(f".{target.name}.building")
+    building = target.with_name(f".build-{target.name}-conda")
     records = _records_of(request["text"])
     if (found := digest_of(records)) != request["digest"]:
         return {"error": "LockError", "words": f"the packages in its text have the digest {found}"}
@@ -129,6 +129,7 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
             alternative_target_prefix=target,
         )
         (building / "conda-meta" / "leman.lock").write_text(request["text"])
+        write_json(building / "leman.json", {"digest": request["digest"], "kind": "conda"})
         _make_read_only(building)
         building.rename(target)
     return {}
@@ -246,6 +247,7 @@ def _make_read_only(folder: Path) -> None:
         for path in (*(Path(parent) / name for name in names), Path(parent)):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & ~0o222)
+    folder.chmod(0o755)  # others remove it by renaming it first
 
 
 def _leave(path: Path, answer: dict[str, Any]) -> None:
