@@ -160,17 +160,22 @@ def commit_of(git_dir: Path, ref: str) -> str | None:
     return None
 
 
+def present(git_dir: Path, oids: Iterable[str]) -> dict[str, int]:
+    """Return id → size in bytes of those objects that are there."""
+    feed = "".join(f"{oid}\n" for oid in dict.fromkeys(oids) if oid).encode()
+    if not feed:
+        return {}
+    said = git("cat-file", "--batch-check", git_dir=git_dir, feed=feed).decode()
+    fields = (line.split() for line in said.splitlines())
+    return {part[0]: int(part[2]) for part in fields if part[-1] != "missing"}
+
+
 def read_objects(
     git_dir: Path, oids: Iterable[str], *, largest: int = 1 << 62
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (id, content) of the objects that are there; larger ones (bytes) are passed over."""
-    wanted = [oid for oid in dict.fromkeys(oids) if oid]
-    if not wanted:
-        return
-    feed = "".join(f"{oid}\n" for oid in wanted).encode()
-    sized = git("cat-file", "--batch-check", git_dir=git_dir, feed=feed).decode().splitlines()
-    fit = [line.split() for line in sized if not line.endswith(" missing")]
-    feed = "".join(f"{oid}\n" for oid, _, size in fit if int(size) <= largest).encode()
+    sizes = present(git_dir, oids)
+    feed = "".join(f"{oid}\n" for oid, size in sizes.items() if size <= largest).encode()
     said = git("cat-file", "--batch", git_dir=git_dir, feed=feed) if feed else b""
     at = 0
     while at < len(said):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from leman.environments.git import git, lines_of, read_objects
+from leman.environments.git import commit_of, git, lines_of, read_objects
 from leman.errors import ToolError
 
 if TYPE_CHECKING:
@@ -138,7 +139,10 @@ def _source(cell: dict[str, Any]) -> str:
 
 
 def _commit(source: Source) -> str:
-    return source.revision.partition("-")[0] or "HEAD"
+    named = re.match(r"[0-9a-f]{40,64}", source.revision)
+    if named or source.git_dir is None:
+        return named[0] if named else "HEAD"
+    return commit_of(source.git_dir, source.revision) or "HEAD"
 
 
 def _in_commit(source: Source, path: str) -> str:
@@ -281,7 +285,6 @@ def _codes(git_dir: Path, oids: list[str]) -> dict[str, tuple[str, ...] | None]:
     return {oid: code_of(data) for oid, data in read_objects(git_dir, oids, largest=_LARGEST)}
 
 
-@lru_cache(maxsize=8)
 def _shallow_commits(git_dir: Path) -> frozenset[str]:
     common = git_dir / "commondir"
     main = git_dir / common.read_text().strip() if common.is_file() else git_dir

@@ -1,0 +1,57 @@
+"""From what a user calls a source to the source itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leman.backends import Backend, load
+from leman.environments.git import check_ref
+from leman.environments.interface import silent
+from leman.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from leman.environments.interface import Provider
+    from leman.environments.model import Source
+
+# Order is policy: the narrower pattern first. A Zenodo page and a zip on a server are addresses
+# that git would take for repositories; a bare git directory is a folder, too. Folders come last
+# because every path fits; one that looks like something else can be written with "./".
+PROVIDERS = {
+    "invenio": Backend("leman.environments.providers.invenio:Invenio"),
+    "archive": Backend("leman.environments.providers.archive:Archive"),
+    "git": Backend("leman.environments.providers.git:Git"),
+    "folder": Backend("leman.environments.providers.folder:Folder"),
+}
+
+FORMS = (
+    "a folder (.), a notebook (file.ipynb), a git address (https://host/owner/name, ssh://, "
+    "git@host:owner/name, file://), gh:owner/name, gl:owner/name, a page of a repository "
+    "(…/tree/REF/folder, …/blob/REF/file.ipynb), a bare git directory, an archive (path or "
+    "address of .zip, .tar, .tar.gz, .tar.bz2, .tar.xz), a DOI or a record "
+    "(10.5281/zenodo.NUMBER, https://zenodo.org/records/NUMBER)"
+)
+
+
+def fetch(
+    spec: str, *, ref: str = "", cache: Path, progress: Callable[[str], None] = silent
+) -> Source:
+    """Return the source that `spec` names, with its files on this disk.
+
+    `ref` is a branch, tag or commit ("" for the default one). What is fetched lies under `cache`
+    and is found there the next time. Raises SourceError for what is not found or not safe.
+    """
+    if not spec.strip() or spec.startswith("-") or any(ord(letter) < 32 for letter in spec):
+        raise SourceError(f"{spec!r} names no source", hint=f"Give {FORMS}.")
+    check_ref(ref)
+    for name in PROVIDERS:
+        provider: Provider = load(PROVIDERS, name)()
+        address = provider.detect(spec)
+        if address is not None:
+            return provider.fetch(address, ref=ref, into=cache, progress=progress)
+    raise SourceError(
+        f"there is no file or folder called {spec!r} here, and it is no address that leman knows",
+        hint=f"Give {FORMS}.",
+    )
