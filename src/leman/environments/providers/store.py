@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -32,6 +33,7 @@ class Laid:
     tree: Path
     missing: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    published: date | None = None
 
 
 def key_of(content_id: str) -> str:
@@ -70,6 +72,7 @@ def found(cache: Path, key: str) -> Laid | None:
         tree=folder / "tree",
         missing=tuple(stored["missing"]),
         findings=tuple(Finding(**one) for one in stored["findings"]),
+        published=date.fromisoformat(stored["published"]) if stored["published"] else None,
     )
 
 
@@ -89,7 +92,11 @@ def laid(cache: Path, key: str, build: Callable[[Path], Laid]) -> Laid:
         made = build(tree)
         write_json(
             folder / "source.json",
-            {"missing": list(made.missing), "findings": [asdict(one) for one in made.findings]},
+            {
+                "missing": list(made.missing),
+                "findings": [asdict(one) for one in made.findings],
+                "published": made.published.isoformat() if made.published else "",
+            },
         )
     again = found(cache, key)
     if again is None:
