@@ -73,6 +73,7 @@ class Declarations:
     cutoff: date | None = None
     files: tuple[str, ...] = ()
     local_projects: tuple[str, ...] = ()
+    no_project_install: bool = False
     apt: tuple[str, ...] = ()
     post_build: str = ""
     start: str = ""

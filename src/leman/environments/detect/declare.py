@@ -83,6 +83,7 @@ def declared(root: Path, notebooks: tuple[str, ...] = ()) -> Declarations:
         cutoff=next((item.day for one in main for item in one.of(CutOff)), None),
         files=_files(used),
         local_projects=_local_projects(everything),
+        no_project_install=bool(config),
         apt=_once(item.name for item in apt),
         post_build=_script(tree, config, "postBuild"),
         start=_script(tree, config, "start"),
