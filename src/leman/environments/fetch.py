@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman.backends import Backend, load
@@ -11,7 +12,6 @@ from leman.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from leman.environments.interface import Provider
     from leman.environments.model import Source
@@ -51,6 +51,11 @@ def fetch(
         address = provider.detect(spec)
         if address is not None:
             return provider.fetch(address, ref=ref, into=cache, progress=progress)
+    if Path(spec).is_file():
+        raise SourceError(
+            f"{spec} is neither a notebook nor an archive that leman reads",
+            hint=f"Unpack archives of other kinds and give the folder. Give {FORMS}.",
+        )
     raise SourceError(
         f"there is no file or folder called {spec!r} here, and it is no address that leman knows",
         hint=f"Give {FORMS}.",

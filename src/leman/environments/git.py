@@ -16,6 +16,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from leman.environments.interface import silent
@@ -23,7 +25,6 @@ from leman.errors import SourceError, SpaceError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
 # What a repository's own configuration could otherwise make git execute or believe.
 _SAFE = (
@@ -160,12 +161,43 @@ def commit_of(git_dir: Path, ref: str) -> str | None:
     return None
 
 
+@contextmanager
+def shadow(objects: Path, head: str) -> Iterator[dict[str, str]]:
+    """Give the environment of a throw-away git directory that borrows an object store.
+
+    `head` is the commit that HEAD shall be; the index is empty.
+    """
+    with tempfile.TemporaryDirectory(prefix="leman-git-") as name:
+        folder = Path(name)
+        (folder / "refs").mkdir()
+        (folder / "objects").mkdir()
+        (folder / "HEAD").write_text(f"{head}\n")
+        if len(head) == 64:  # a repository that names its objects by SHA-256
+            text = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectFormat = sha256\n"
+            (folder / "config").write_text(text)
+        yield {
+            "GIT_DIR": str(folder),
+            "GIT_OBJECT_DIRECTORY": str(objects),
+            "GIT_INDEX_FILE": str(folder / "index"),
+        }
+
+
+def objects_of(git_dir: Path) -> Path:
+    """Return the object store of a git directory, that of the main one for a linked work tree."""
+    common = git_dir / "commondir"
+    if common.is_file():
+        return (git_dir / common.read_text().strip() / "objects").resolve()
+    return (git_dir / "objects").resolve()
+
+
 def present(git_dir: Path, oids: Iterable[str]) -> dict[str, int]:
     """Return id → size in bytes of those objects that are there."""
     feed = "".join(f"{oid}\n" for oid in dict.fromkeys(oids) if oid).encode()
     if not feed:
         return {}
-    said = git("cat-file", "--batch-check", git_dir=git_dir, feed=feed).decode()
+    # Through the shadow, because git dies of an absent object where its configuration promises it.
+    with shadow(objects_of(git_dir), "0" * 40) as environment:
+        said = git("cat-file", "--batch-check", environment=environment, feed=feed).decode()
     fields = (line.split() for line in said.splitlines())
     return {part[0]: int(part[2]) for part in fields if part[-1] != "missing"}
 

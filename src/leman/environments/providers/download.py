@@ -207,6 +207,10 @@ def _persist(via: Session, url: str, once: Callable[[], _Answer]) -> _Answer:
             return once()
         except _AgainError as error:
             why, wait = str(error), error.wait
+        except httpx.ConnectError as error:
+            why = f"no connection: {error}"
+            if attempt:  # a name that is not known twice will not be known the fifth time
+                break
         except httpx.TransportError as error:
             why = f"{error}" or type(error).__name__
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -221,7 +225,7 @@ def _persist(via: Session, url: str, once: Callable[[], _Answer]) -> _Answer:
             via.progress(f"{why}; trying again in {wait:.0f} s")
             via.pause(wait)
     raise SourceError(
-        f"{url} could not be read in {_ATTEMPTS} attempts: {why}",
+        f"{url} could not be read in {attempt + 1} attempts: {why}",
         hint="Check the network and the address, or try again later.",
     )
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman.environments import history
-from leman.environments.git import commit_of, git, lines_of
+from leman.environments.git import commit_of, git, lines_of, objects_of, shadow
 from leman.environments.interface import silent
 from leman.environments.model import Source
 from leman.environments.providers.git import Asked, at_commit, git_dir_of, shallow
 from leman.environments.providers.scope import SKIPPED, notebooks_below, relative, root_for
 from leman.environments.providers.store import locked
-from leman.environments.providers.tree import about_missing, is_lfs_pointer, objects_of, shadow
+from leman.environments.providers.tree import about_missing, is_lfs_pointer
 from leman.errors import SourceError, ToolError
 from leman.files import sha256_of, write_json
 

@@ -8,13 +8,11 @@ only the object store is borrowed: the git directory used here is a throw-away o
 from __future__ import annotations
 
 import re
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leman.environments.git import git, lines_of
+from leman.environments.git import git, lines_of, objects_of, shadow
 from leman.errors import SourceError, ToolError
 from leman.findings import Finding
 
@@ -48,35 +46,6 @@ class Listing:
     def absent(self) -> tuple[Entry, ...]:
         """The files whose content is not in the store."""
         return tuple(one for one in self.entries if one.size is None)
-
-
-@contextmanager
-def shadow(objects: Path, head: str) -> Iterator[dict[str, str]]:
-    """Give the environment of a throw-away git directory that borrows an object store.
-
-    `head` is the commit that HEAD shall be; the index is empty.
-    """
-    with tempfile.TemporaryDirectory(prefix="leman-git-") as name:
-        folder = Path(name)
-        (folder / "refs").mkdir()
-        (folder / "objects").mkdir()
-        (folder / "HEAD").write_text(f"{head}\n")
-        if len(head) == 64:  # a repository that names its objects by SHA-256
-            text = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectFormat = sha256\n"
-            (folder / "config").write_text(text)
-        yield {
-            "GIT_DIR": str(folder),
-            "GIT_OBJECT_DIRECTORY": str(objects),
-            "GIT_INDEX_FILE": str(folder / "index"),
-        }
-
-
-def objects_of(git_dir: Path) -> Path:
-    """Return the object store of a git directory, that of the main one for a linked work tree."""
-    common = git_dir / "commondir"
-    if common.is_file():
-        return (git_dir / common.read_text().strip() / "objects").resolve()
-    return (git_dir / "objects").resolve()
 
 
 def listing(git_dir: Path, commit: str) -> Listing:
