@@ -36,6 +36,7 @@ FINDING_CODES: dict[str, str] = {
     "local-file-missing": "a package is asked for as a local file or folder that is not there",
     "local-version": "the author used a special build of a version (such as +cu101); the plain"
     " version is used",
+    "module-name": "a requirement names a module; its distribution is used instead",
     "nix-unsupported": "the repository declares its environment for Nix, which leman does not use",
     "not-a-file": "something that is not a regular file has the name of a declaring file",
     "notebook-unreadable": "a notebook could not be read, so nothing that it declares is known",

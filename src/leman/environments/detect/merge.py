@@ -32,6 +32,7 @@ _DROPPED = {
         "Write the file with `pip list --format=freeze`, which keeps the versions.",
     ),
     "local-version": ("the plain version is used instead of a special build: {names}", ""),
+    "module-name": ("these are names of modules; their distributions are used: {names}", ""),
     "platform-only": ("left out, made for another operating system alone: {names}", ""),
     "r-unsupported": (
         "R packages, which leman does not install, so notebooks that need them fail: {names}",

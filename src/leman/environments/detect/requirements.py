@@ -207,7 +207,7 @@ def _folder(tree: Tree, text: str, origin: str, name: str) -> Iterator[Item]:
     # pip reads such paths from the working folder, which is the root; authors often mean the file.
     for folder in dict.fromkeys(("", folder_of(name))):
         path = join(folder, plain)
-        if not path.startswith(("..", "/")) and tree.is_folder(path):
+        if not path.startswith(("..", "/")) and tree.is_folder(path) and _installable(tree, path):
             yield LocalProject(path)
             return
     called, _ = _egg(text)
@@ -218,9 +218,13 @@ def _folder(tree: Tree, text: str, origin: str, name: str) -> Iterator[Item]:
         yield finding(
             "local-file-missing",
             origin,
-            f"{text[:120]!r} is not in the repository",
+            f"{text[:120]!r} is not in the repository, or no package that can be installed",
             "Publish the package, or commit its folder.",
         )
+
+
+def _installable(tree: Tree, folder: str) -> bool:
+    return any(tree.has(join(folder, name)) for name in ("setup.py", "pyproject.toml", "setup.cfg"))
 
 
 def _archive(text: str, origin: str) -> Iterator[Item]:

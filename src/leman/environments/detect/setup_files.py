@@ -12,7 +12,7 @@ from leman.environments.detect.codes import finding
 from leman.environments.detect.reading import LocalProject, PythonWanted
 from leman.environments.detect.requirements import read_requirements, requirement_line
 from leman.environments.detect.specifiers import python_specifier
-from leman.environments.detect.tree import folder_of, join
+from leman.environments.detect.tree import folder_of, join, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def read_setup_cfg(tree: Tree, name: str) -> Iterator[Item]:
         return
     python = parser.get("options", "python_requires", fallback="")
     if wanted := python_specifier(python):
-        yield PythonWanted(wanted, name)
+        yield PythonWanted(wanted, f"{name}:{line_of(text or '', 'python_requires')}")
     wishes = [parser.get("options", "install_requires", fallback="")]
     if parser.has_section("options.extras_require"):
         wishes += [value for _, value in parser.items("options.extras_require")]
@@ -163,4 +163,5 @@ def read_setup_cfg(tree: Tree, name: str) -> Iterator[Item]:
             if tree.has(path):
                 yield from read_requirements(tree, path, frozenset({name}))
         elif not line.strip().startswith("#"):
-            yield from requirement_line(tree, name, line.strip(), name)
+            number = line_of(text or "", re.escape(line.strip()))
+            yield from requirement_line(tree, name, line.strip(), f"{name}:{number}")

@@ -37,6 +37,17 @@ _OTHER_SYSTEMS = {
     "comtypes": "win32",
     "xlwings": "win32",
 }
+# Authors list what they import; the index holds it under another name (or as an empty stand-in,
+# whose own version 0.0 says nothing).
+_MODULES = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "pil": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 _CONDA_BUILDS = frozenset({"mkl-fft", "mkl-random", "mkl-service", "conda", "menuinst"})
 _INSTALLERS = frozenset({"pip", "wheel"})
 _NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$")
@@ -55,7 +66,7 @@ def requirement(
     """Yield one requirement, normalised; what is no package of ours comes as what it is."""
     if not _NAME.match(name):
         return
-    plain = canonicalize_name(name)
+    plain: str = canonicalize_name(name)
     if plain == "python":
         if wanted := python_specifier(specifier):
             yield PythonWanted(wanted, origin)
@@ -65,9 +76,12 @@ def requirement(
     if plain in _CONDA_BUILDS:
         yield Dropped("conda-only", plain)
         return
-    if plain in _OTHER_SYSTEMS:
+    if plain in _OTHER_SYSTEMS or specifier == "==0.0.0":  # what Debian's own packages say
         yield Dropped("platform-only", plain)
         return
+    if plain in _MODULES:
+        yield Dropped("module-name", f"{plain} ({_MODULES[plain]})")
+        plain, specifier = _MODULES[plain], re.sub(r"^==0\.0(?:\..*)?$", "", specifier)
     cleaned, codes = clean(specifier)
     yield from (Dropped(code, f"{plain}{specifier.strip()}") for code in codes)
     yield Requirement(plain, cleaned, extras, marker, url, origin, pinned=is_pin(cleaned))
