@@ -57,7 +57,6 @@ class Client(NotebookClient):
         self.full = asyncio.Event()
         self.spent = Spent()
         self.at = -1
-        self.source = ""
         self.expected = {index: _error_names(cell) for index, cell in enumerate(notebook.cells)}
         self.planned = [index for index, cell in enumerate(notebook.cells) if _has_code(cell)]
         for cell in notebook.cells:
@@ -73,7 +72,7 @@ class Client(NotebookClient):
         progress(0, len(self.planned))
         for number, index in enumerate(self.planned, start=1):
             cell = self.nb.cells[index]
-            self.at, self.source = index, cell.source
+            self.at = index
             self.spent.cell = 0
             await self.async_execute_cell(cell, index)
             progress(number, len(self.planned))
@@ -90,6 +89,10 @@ class Client(NotebookClient):
             self.set_widgets_metadata()
         except (KeyError, TypeError, AttributeError, ValueError):
             self.nb.metadata.pop("widgets", None)
+
+    def code(self) -> str:
+        """Return the code of all cells so far, the one that runs last."""
+        return "\n".join(self.nb.cells[one].source for one in self.planned if one <= self.at)
 
     def stderr(self, index: int) -> str:
         """Return what a cell has written to its standard error."""
@@ -203,6 +206,10 @@ def read(text: str) -> Any:  # noqa: ANN401 - nbformat's node
         content.setdefault("metadata", {})
         content.setdefault("nbformat", 3)
         content.setdefault("nbformat_minor", 0)
+        for sheet in _list(content.get("worksheets")):
+            for cell in _list(_dict(sheet).get("cells")):
+                if isinstance(cell, dict) and "outputs" in cell:
+                    cell["outputs"] = _errors(cell)
         try:
             old = nbformat.reader.reads(json.dumps(content))  # type: ignore[no-untyped-call]
             return nbformat.convert(old, 4)  # type: ignore[no-untyped-call]
@@ -289,7 +296,9 @@ def _repaired(content: dict[str, Any]) -> dict[str, Any]:
     metadata = _dict(content.get("metadata"))
     minor = content.get("nbformat_minor", 0)
     ids = [cell.get("id") for cell in cells]
-    if minor >= 5 and (len(set(ids)) < len(ids) or not all(isinstance(one, str) for one in ids)):
+    if not isinstance(minor, int) or isinstance(minor, bool):
+        minor = 4
+    if minor >= 5 and (not all(isinstance(one, str) for one in ids) or len(set(ids)) < len(ids)):
         minor = 4  # ids are required from 4.5 on, and these are missing or double
         for cell in cells:
             cell.pop("id", None)
@@ -298,16 +307,25 @@ def _repaired(content: dict[str, Any]) -> dict[str, Any]:
 
 def _repaired_cell(cell: dict[str, Any]) -> dict[str, Any]:
     kind = cell.get("cell_type")
-    kind = kind if kind in {"code", "markdown", "raw"} else "markdown"
+    kind = kind if kind in ("code", "markdown", "raw") else "markdown"  # may be unhashable
     source = cell.get("source", cell.get("input", ""))
     fixed = {**cell, "cell_type": kind, "source": source, "metadata": _dict(cell.get("metadata"))}
     if not isinstance(source, str):
         fixed["source"] = "".join(part for part in _list(source) if isinstance(part, str))
     if kind == "code":
         fixed.setdefault("execution_count", None)
-        outputs = [one for one in _list(cell.get("outputs")) if isinstance(one, dict)]
-        fixed["outputs"] = [one for one in outputs if "output_type" in one]
+        fixed["outputs"] = _errors(cell)
     return fixed
+
+
+def _errors(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the stored errors; the other outputs are dropped before the run, however broken."""
+    outputs = [one for one in _list(cell.get("outputs")) if isinstance(one, dict)]
+    return [
+        {"output_type": kind, "ename": str(one.get("ename", "")), "evalue": "", "traceback": []}
+        for one in outputs
+        if (kind := one.get("output_type")) in ("error", "pyerr")
+    ]
 
 
 def _list(value: object) -> list[Any]:

@@ -120,7 +120,7 @@ class Conversation:
             return None
         if isinstance(error, cells.CellError):
             stderr = client.stderr(error.cell)
-            return ending.raised(error.reply, source=client.source, stderr=stderr, cell=error.cell)
+            return ending.raised(error.reply, source=client.code(), stderr=stderr, cell=error.cell)
         if error is not None and self.kernel.alive():
             raise error
         code = self.kernel.end()

@@ -27,7 +27,8 @@ _ENDINGS = {
 class Ending:
     """Why a run ended before its end; `reason` is empty where the parent is to classify it.
 
-    `source` is the code of the cell, `context` what it wrote to stderr; `cell` counts from 0.
+    `source` is the code up to and with the cell, `context` what the cell wrote to stderr; `cell`
+    counts from 0.
     """
 
     reason: str = ""
@@ -68,7 +69,7 @@ def raised(reply: dict[str, Any], *, source: str, stderr: str, cell: int) -> End
         name=str(reply.get("ename", ""))[:200],
         text=str(reply.get("evalue", ""))[:_SHORT],
         traceback="\n".join(lines)[-_LONG:],
-        source=source[:_LONG],
+        source=source[-_LONG:],
         context=stderr[-_SHORT:],
         cell=cell,
     )

@@ -88,6 +88,17 @@ def kill_all(group: Group) -> None:
         time.sleep(0.01)
 
 
+def clean_up_after(pid: int, session: int) -> None:
+    """End what a runner that died had started without a sandbox, and remove its group."""
+    group = Group.left_by(pid)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(session, signal.SIGKILL)
+    for member in group.members():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(member, signal.SIGKILL)
+    group.remove()
+
+
 def reap() -> None:
     """Take the exit codes of ended children that nobody else waits for."""
     with contextlib.suppress(ChildProcessError):
@@ -114,6 +125,7 @@ class Group:
     def make(cls, processes: int) -> Group:
         """Make a group for `processes` processes and their threads, or one that does nothing."""
         for parent, outside in _candidates():
+            _sweep(parent)
             folder = parent / f"leman-{os.getpid()}"
             try:
                 folder.mkdir(exist_ok=True)
@@ -126,6 +138,12 @@ class Group:
                 continue
             return cls(folder, outside)
         return cls(None)
+
+    @classmethod
+    def left_by(cls, pid: int) -> Group:
+        """Return the group of a process that died and could not remove it."""
+        folders = (parent / f"leman-{pid}" for parent, _ in _candidates())
+        return cls(next((folder for folder in folders if folder.is_dir()), None))
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -168,6 +186,14 @@ class Group:
                 self.folder.rmdir()
                 return
             time.sleep(0.02)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove empty groups of processes that are gone."""
+    for folder in parent.glob("leman-*"):
+        if not Path("/proc", folder.name.removeprefix("leman-")).exists():
+            with contextlib.suppress(OSError):  # not empty: somebody else still cleans up
+                folder.rmdir()
 
 
 def _move(folder: Path) -> None:

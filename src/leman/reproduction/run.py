@@ -12,7 +12,7 @@ import json
 import os
 import re
 import selectors
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from leman import sandbox
+from leman.reproduction import processes
 from leman.reproduction.model import Execution, Failure, Isolation, Limits, Reason
 from leman.reproduction.taxonomy import classify
 
@@ -123,13 +124,14 @@ class _Heard:
     """What a runner has told so far."""
 
     kernel: int = 0
+    folder: str = ""
     end: dict[str, Any] | None = None
     late: bool = False
     stopped: bool = False
 
     def take(self, event: dict[str, Any], on_cell: Callable[[int, int], None]) -> None:
         if "kernel" in event:
-            self.kernel = int(event["kernel"])
+            self.kernel, self.folder = int(event["kernel"]), event["folder"]
         elif "end" in event:
             self.end = event["end"]
         elif "done" in event:
@@ -224,10 +226,8 @@ def _end(child: subprocess.Popen[bytes], heard: _Heard) -> None:
         child.wait()
     finally:
         if heard.end is None and heard.kernel:
-            # The runner could not clean up. A sandbox has died with it; a kernel without one may
-            # have children left in its session.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(heard.kernel, signal.SIGKILL)
+            processes.clean_up_after(child.pid, heard.kernel)
+            shutil.rmtree(heard.folder, ignore_errors=True)
 
 
 def _tail(said: IO[bytes]) -> str:

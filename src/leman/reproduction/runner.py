@@ -2,8 +2,9 @@
 
 It reads one line of JSON (a Request) from its standard input, which then stays open as a life
 line: its end means that the parent is gone or wants to stop. It writes events to its standard
-output, one line of JSON each: ``{"kernel": pid}``, ``{"done": cells, "total": cells}`` and last
-``{"end": {...}}``. It is trusted; the kernel is not, and runs in a sandbox where one was asked for.
+output, one line of JSON each: ``{"kernel": pid, "folder": path}``, ``{"done": cells, "total":
+cells}`` and last ``{"end": {...}}``. It is trusted; the kernel is not, and runs in a sandbox where
+one was asked for.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Run:
         if self.stopped:
             return ending.interrupted()
         self.kernel = kernels.start(self._place(), processes_limit=self.limits.processes)
-        self.tell({"kernel": self.kernel.process.pid})
+        self.tell({"kernel": self.kernel.process.pid, "folder": str(self.kernel.folder)})
         try:
             return ending.interrupted() if self.stopped else self._talk(text)
         finally:

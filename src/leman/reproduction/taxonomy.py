@@ -177,6 +177,7 @@ _NEEDED = _any(  # optional dependencies, in the words of the packages that want
     r"(?:pip|conda) install (?:-\S+ )*['\"]?(?P<e>[A-Za-z][\w.\-]+)",
     r"Install (?P<f>[a-z][\w.\-]+) (?:>=?\s*[\w.]+ )?(?:for|to use)",
     r"unrecognized engine (?P<g>\w+)",
+    r"(?P<h>[\w.\-]+) not found,? (?:please )?install",
 )
 _LIBRARY = _any(
     r"\.(?:so|dylib|dll)[\w.]*['\"]?:? (?:cannot open|can't open|not found|image not found)",
@@ -186,7 +187,9 @@ _LIBRARY = _any(
     r"(?:\S+ ){0,3}(?:shared )?(?:librar(?:y|ies)|dll)",
     r"OSError: no library called",
     r"command not found",
-    r"\w+: not found$",
+    r"sh: (?:line )?(?:\d+: )?\S+: not found",
+    r"could not find lib\b",
+    r"\b[\w+-]+\.(?:so|dylib|dll)\b",
     r"ExecutableNotFound",
     r"failed to (?:execute|process because) \S*.*(?:PATH|executable)",
     r"latex could not be found",
@@ -290,8 +293,9 @@ def classify(
 ) -> Reason:
     """Return why a cell failed, from the error's name and text as Python gave them.
 
-    `traceback` and `source` (the cell's code) tell whose code raised; `context` is what the cell
-    wrote to stderr, where a failing program says what it lacks. All without ANSI colours.
+    `traceback` and `source` (the code up to and with the cell) tell whose code raised; `context`
+    is what the cell wrote to stderr, where a failing program says what it lacks. All without ANSI
+    colours.
     """
     error = _Error(name.rpartition(".")[2], text, traceback, source, context)
     for rule, reason in _RULES:
@@ -345,41 +349,47 @@ def _without_addresses(text: str) -> str:
 def _is_missing_module(error: _Error) -> bool:
     if error.name == "ModuleNotFoundError" or _NO_MODULE.search(error.text):
         return not _LIBRARY.search(error.said)
-    optional = error.name in {
-        "ImportError",
-        "ValueError",
-        "RuntimeError",
-        "OptionalDependencyError",
-    }
-    wanted = optional and _NEEDED.search(error.text) and not _CANNOT_IMPORT.search(error.text)
-    return bool(wanted) and not _REMOVED.search(error.text)
+    if _CANNOT_IMPORT.search(error.text) or _REMOVED.search(error.text):
+        return False
+    # "x is required to …" says less outside an ImportError, unless it speaks of installing.
+    spoken = error.name in _OPTIONAL or "install" in error.text.lower()
+    return spoken and _NEEDED.search(error.text) is not None
 
 
+_OPTIONAL = frozenset({"ImportError", "OptionalDependencyError", "MissingDependencyError"})
 _CANNOT_IMPORT = re.compile(r"cannot import name|dynamic module does not define|undefined symbol")
 
 
 def _is_api_change(error: _Error) -> bool:
     if error.name == "ImportError":
         return True
-    if error.name == "AttributeError":
-        found = _CALLED.search(error.text)
+    lacking = _CALLED.search(error.text) if error.name == "AttributeError" else None
+    if lacking:
         noun = re.search(r"['\"](\w+)['\"] object", error.text)
-        own = bool(noun) and noun is not None and noun[1] in _OWN_NOUNS
-        return bool(found) and not (own and not _from_library(error))
+        if noun is None or _from_library(error):
+            return True
+        return noun[1] not in _OWN_NOUNS and not _defines(error, noun[1])
     if not _REMOVED.search(error.text):
         return False
-    return _from_library(error) or not _defined_here(error)
+    return _from_library(error) or not _calls_own(error)
 
 
-def _defined_here(error: _Error) -> bool:
-    """Tell whether a call that does not fit is to a function that the notebook itself defines."""
-    called = re.match(r"(?:<lambda>|(?:\w+\.)*(\w+))\(\)", error.text)
+def _calls_own(error: _Error) -> bool:
+    """Tell whether a call that does not fit is to what the notebook itself defines."""
+    called = re.match(r"(?:<lambda>|([\w.]+))\(\)", error.text)
     if not called:
         return False
-    return (
-        called[1] is None
-        or re.search(rf"def {re.escape(called[1])}\b", error.traceback) is not None
-    )
+    if called[1] is None:
+        return True
+    names = str(called[1]).split(".")
+    if names == ["__init__"]:  # before Python 3.10 the class is not named
+        names = re.findall(r"(\w+)\(", _failing_lines(error))
+    return any(_defines(error, name) for name in names)
+
+
+def _defines(error: _Error, name: str) -> bool:
+    pattern = rf"\b(?:def|class) {re.escape(name)}\b"
+    return re.search(pattern, f"{error.source}\n{error.traceback}") is not None
 
 
 def _is_missing_file(error: _Error) -> bool:
@@ -402,9 +412,9 @@ def _is_credentials(error: _Error) -> bool:
 
 
 def _failing_lines(error: _Error) -> str:
-    """Return the lines that a traceback points at, or the cell where it points at none."""
+    """Return the lines that a traceback points at, or the last one where it points at none."""
     arrows = re.findall(r"^-+> ?\d+ (.*)$", error.traceback, re.MULTILINE)
-    return "\n".join(arrows) or error.source
+    return "\n".join(arrows) or error.source.strip().rpartition("\n")[2]
 
 
 def _is_network(error: _Error) -> bool:
