@@ -114,7 +114,7 @@ def download(via: Session, item: Item, target: Path, *, largest: int) -> str:
     """
     for last in (False, True):
         state = _Transfer(item, largest)
-        _persist(via, item.url, partial(state.go_on, via, target))
+        _persist(via, item.url, partial(state.go_on, via, target), partial(getattr, state, "done"))
         wrong = state.wrong()
         if not wrong:
             return state.sha256.hexdigest()
@@ -168,7 +168,7 @@ class _Transfer:
         told = time.monotonic()
         expected = self.done + int(answer.headers.get("Content-Length") or 0)
         with target.open("ab" if self.done else "wb") as out:
-            for block in answer.iter_raw(1 << 18):
+            for block in answer.iter_raw():  # as it comes: what is held back is lost by a break
                 out.write(block)
                 self.done += len(block)
                 self.sha256.update(block)
@@ -198,19 +198,23 @@ class _Transfer:
         return ""
 
 
-def _persist(via: Session, url: str, once: Callable[[], _Answer]) -> _Answer:
-    """Do `once` until it succeeds, a few times, waiting longer each time."""
-    why = ""
-    for attempt in range(_ATTEMPTS):
+def _persist(
+    via: Session, url: str, once: Callable[[], _Answer], moved: Callable[[], int] = int
+) -> _Answer:
+    """Do `once` until it succeeds, waiting longer each time; give up after five in vain.
+
+    `moved` counts what has been achieved: an attempt that got further was not in vain.
+    """
+    failures, before = 0, moved()
+    while True:
         wait: float | None = None
+        limit = _ATTEMPTS
         try:
             return once()
         except _AgainError as error:
             why, wait = str(error), error.wait
         except httpx.ConnectError as error:
-            why = f"no connection: {error}"
-            if attempt:  # a name that is not known twice will not be known the fifth time
-                break
+            why, limit = f"no connection: {error}", 2  # an unknown name stays unknown
         except httpx.TransportError as error:
             why = f"{error}" or type(error).__name__
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -220,14 +224,16 @@ def _persist(via: Session, url: str, once: Callable[[], _Answer]) -> _Answer:
                 f"{url}: {why}; the server wants {wait:.0f} s of rest",
                 hint="Run again after that time.",
             )
-        if attempt + 1 < _ATTEMPTS:
-            wait = 2.0**attempt if wait is None else wait
-            via.progress(f"{why}; trying again in {wait:.0f} s")
-            via.pause(wait)
-    raise SourceError(
-        f"{url} could not be read in {attempt + 1} attempts: {why}",
-        hint="Check the network and the address, or try again later.",
-    )
+        failures = 1 if moved() > before else failures + 1
+        before = moved()
+        if failures >= limit:
+            raise SourceError(
+                f"{url} could not be read in {failures} attempts: {why}",
+                hint="Check the network and the address, or try again later.",
+            )
+        wait = 2.0 ** (failures - 1) if wait is None else wait
+        via.progress(f"{why}; trying again in {wait:.0f} s")
+        via.pause(wait)
 
 
 def _check(answer: httpx.Response, url: str) -> None:

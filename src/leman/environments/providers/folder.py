@@ -55,7 +55,7 @@ class Folder:
         """Return the absolute path of the folder or notebook, None if `spec` is neither."""
         with suppress(OSError, ValueError, RuntimeError):
             path = Path(spec).expanduser()
-            if path.is_dir() or (path.is_file() and path.suffix == ".ipynb"):
+            if spec and (path.is_dir() or (path.is_file() and path.suffix == ".ipynb")):
                 return str(path.resolve())
         return None
 
