@@ -7,13 +7,16 @@ only the object store is borrowed: the git directory used here is a throw-away o
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman.environments.git import git, lines_of, objects_of, shadow
 from leman.errors import SourceError, ToolError
+from leman.files import full_disk_said
 from leman.findings import Finding
 
 if TYPE_CHECKING:
@@ -96,7 +99,14 @@ def lay_out(git_dir: Path, listed: Listing, target: Path) -> None:
                 f"the repository holds file names that are not allowed: {error.output}",
                 hint="Names such as '.git' or '..' inside a commit are an attack; do not use it.",
             ) from error
-        git("checkout-index", "-a", "-q", "-f", environment=where, cwd=target, timeout=3600)
+        try:
+            git("checkout-index", "-a", "-q", "-f", environment=where, cwd=target, timeout=3600)
+        except ToolError:
+            # Of a full disk git says no more than "unable to write": the disk is asked itself.
+            with full_disk_said(target), tempfile.TemporaryFile(dir=target) as probe:
+                largest = max((one.size or 0 for one in present), default=0)
+                os.posix_fallocate(probe.fileno(), 0, largest + 1_000_000)
+            raise
 
 
 def drop_links_that_leave(tree: Path) -> tuple[str, ...]:
