@@ -142,7 +142,10 @@ def test_broken_yaml_is_repaired_or_read_by_line(tmp_path: Path) -> None:
     [
         "a: &a [x, x, x]\nb: &b [*a, *a, *a]\ndependencies: [*b, *b, *b]\n",
         "dependencies: &d\n  - *d\n",
-        "dependencies: " + "[" * 5000,
+        "dependencies: " + "[" * 500_000,
+        "dependencies: " + "[{x: " * 100_000,
+        "dependencies:\n" + "- " * 500_000 + "x\n",
+        "dependencies:\n- " + "[" * 500_000 + "x\n- " + ";" * 500_000 + "\n",
         "!!python/object/apply:os.system ['true']\n",
         "dependencies: {numpy: 1}\n",
         "? [a]\n: b\ndependencies: [1, 2.0, null, true, {pip: 3}, [x]]\n",

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from leman.environments.detect import FINDING_CODES, declared
+from leman.environments.detect import (
+    FINDING_CODES,
+    declared,
+    readme_hints,
+    stored_python,
+    stored_versions,
+)
 from leman.environments.detect import codes as codes_module
 from leman.environments.model import Declarations
 
@@ -220,3 +226,37 @@ def test_every_finding_has_a_documented_code() -> None:
             )
             used |= {text for text in texts if re.fullmatch(r"[a-z0-9-]+", text)}
     assert set(FINDING_CODES) - used == set()
+
+
+@pytest.mark.timeout(60)
+def test_text_made_to_be_slow_is_read_in_passing(tmp_path: Path) -> None:
+    """Texts that make careless patterns backtrack for hours end within seconds."""
+    nasty = ["a-" * 90_000, ";" * 300_000, "system('" * 50_000, "['pip','install'," * 30_000]
+    nasty += ["[" * 500_000, "1.1" * 60_000, "require" * 60_000, "name==1 " * 60_000]
+    cells = [
+        {
+            "cell_type": "code",
+            "source": f"!pip install {text}\n{text} # /// script install",
+            "outputs": [{"text": f"{text} version {text}"}],
+        }
+        for text in nasty
+    ]
+    book = {"cells": cells}
+    body = "\n".join(nasty)
+    write(
+        tmp_path,
+        {
+            "a.ipynb": json.dumps(book),
+            "requirements.txt": body,
+            "environment.yml": "dependencies:\n" + "".join(f"- {text}\n" for text in nasty),
+            "setup.py": "\n".join(f"x = '{text}'" for text in nasty).replace("''", "")
+            + "\nsetup(install_requires=f())",
+            "Dockerfile": "".join(f"RUN pip install {text}\n" for text in nasty),
+            "README.md": body,
+            "Pipfile": "[packages]\n" + "".join(f'p{n} = "*"\n' for n in range(20_000)),
+        },
+    )
+    declared(tmp_path)
+    readme_hints(tmp_path)
+    stored_versions(book)
+    stored_python(book)

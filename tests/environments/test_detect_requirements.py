@@ -142,7 +142,7 @@ def test_what_cannot_be_used_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_module_names_stand_for_their_distributions(tmp_path: Path) -> None:
-    """Of sklearn scikit-learn is meant, and the stand-in's version 0.0 is nobody's; Debian's own go."""
+    """Of sklearn scikit-learn is meant, and the stand-in's 0.0 nobody's; Debian's own go."""
     found = read(tmp_path, "sklearn==0.0\nPIL\ncv2==4.5.1.48\npkg-resources==0.0.0\n")
     assert wishes(found) == {"scikit-learn": "", "pillow": "", "opencv-python": "==4.5.1.48"}
     assert {"module-name", "platform-only"} <= set(codes(found))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leman.environments.detect.reading import Item
     from leman.environments.detect.tree import Tree
 
+_MOST_COMMAND = 8_000  # characters; longer ones are data
 DEBIAN_NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:[=/][\w.+:~-]+)?$")
 _PROGRAM = re.compile(
     r"(?P<pip>(?:^|\s|/)(?:uv\s+)?pip[0-9.]*)\s|(?P<conda>(?:^|\s|/)(?:conda|mamba|micromamba))\s"
@@ -42,6 +43,8 @@ def installs(tree: Tree, where: str, command: str, origin: str) -> Iterator[Item
 
     Words that only a running shell or Python could know (``$NAME``, ``{name}``) are left out.
     """
+    if len(command) > _MOST_COMMAND:
+        return
     for part in re.split(r"&&|\|\||;(?![^\"']*[\"'])|\n|(?<![\"'\w])\|(?![\"'])", command):
         match = _PROGRAM.search(f" {part.strip()}")
         if match is None:

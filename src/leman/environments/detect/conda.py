@@ -55,6 +55,9 @@ def is_environment(text: str) -> bool:
 
 def load(name: str, text: str) -> tuple[Any, list[Item]]:
     """Parse YAML; a broken text is repaired (tabs, merge conflicts) or given up with a finding."""
+    if _too_deep(text):
+        seen = finding("unreadable-file", name, f"{name} is nested deeper than any environment")
+        return None, [seen]
     try:
         return yaml.load(text, Loader=_LOADER), []  # noqa: S506 - constructs text, lists, tables
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -71,6 +74,18 @@ def load(name: str, text: str) -> tuple[Any, list[Item]]:
             " first of two conflicting halves kept",
         )
     ]
+
+
+def _too_deep(text: str) -> bool:
+    """Say whether a text nests so deep that libyaml would exhaust the stack of this process."""
+    if re.search(r"(?:[-?:]\s+){50}", text):
+        return True
+    depth = 0
+    for match in re.finditer(r"[\[{]+|[\]}]+", text):
+        depth = max(0, depth + (1 if match[0][0] in "[{" else -1) * len(match[0]))
+        if depth > 200:
+            return True
+    return False
 
 
 def _repaired(text: str) -> str:

@@ -48,6 +48,7 @@ _LIBRARIES_TEXT = (
     "tzcode ucrt ucx uriparser vc vc14_runtime vs2015_runtime wayland x264 x265 xerces-c xz yaml "
     "zeromq zfp zlib zlib-ng zstd"
 )
+_MOST_SPEC = 1_000  # characters
 _LIBRARIES = frozenset(_LIBRARIES_TEXT.split())
 _LIBRARY_FORM = re.compile(
     r"^(?:_|lib(?!.*(?:rosa|tmux|sass|svm|archive-c|pysal))|xorg-|xcb-|font-|fonts-|aws-c-|m2w64-|m2-"
@@ -60,6 +61,9 @@ _BRACKETS = re.compile(r"\[(.*)\]\s*$", re.DOTALL)
 
 def conda_items(spec: str, origin: str) -> Iterator[Item]:
     """Yield what a conda match spec says (``channel::name=version=build``, ``name >=1``)."""
+    if len(spec) > _MOST_SPEC:
+        yield finding("invalid-line", origin, f"{spec[:80]!r}… is no conda package")
+        return
     text = spec.split("#", maxsplit=1)[0].strip().strip("\"'")
     bracketed = ""
     if match := _BRACKETS.search(text):

@@ -64,7 +64,12 @@ def read_post_build(tree: Tree, name: str) -> Iterator[Item]:
 
 def _is_local(item: Item) -> bool:
     """Say whether an item speaks of files inside the image, which are not here."""
-    return getattr(item, "code", "") in ("local-file-missing", "include-missing", "include-outside")
+    return getattr(item, "code", "") in (
+        "local-file-missing",
+        "include-missing",
+        "include-outside",
+        "invalid-line",
+    )
 
 
 def _instructions(text: str) -> Iterator[tuple[int, str]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leman.environments.detect.reading import Item
     from leman.environments.detect.tree import Tree
 
+_MOST_LINE = 8_000  # characters
 # The reference expression of PEP 723 ("Inline script metadata", reference implementation).
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|script\s+(?:bash|sh)|system|!)\b.*\n")
@@ -41,7 +42,7 @@ def read_notebook(tree: Tree, name: str) -> Iterator[Item]:
     notebook, found = load_notebook(tree, name)
     yield from found
     for number, source in code_cells(notebook):
-        if "install" in source or "# ///" in source:
+        if "install" in source or "# /// script" in source:
             yield from cell_items(tree, name, source, f"{name}:cell {number}")
 
 
@@ -122,11 +123,14 @@ def _as_command(items: str) -> str:
 
 
 def _joined_lines(source: str) -> list[str]:
-    return re.sub(r"\\\s*\n", " ", source).splitlines()
+    """Return a cell's logical lines; those as long as only data is are left out."""
+    lines = re.sub(r"\\[ \t]*\n", " ", source).splitlines()
+    return [line for line in lines if len(line) <= _MOST_LINE]
 
 
 def _without_comments(source: str) -> str:
-    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("#"))
+    lines = (line for line in source.splitlines() if len(line) <= _MOST_LINE)
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _script_block(tree: Tree, name: str, source: str, origin: str) -> Iterator[Item]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from leman.environments.detect.reading import Dropped, LocalProject, PythonWanted
 from leman.environments.detect.specifiers import poetry_specifier, python_specifier, requirement
-from leman.environments.detect.tree import folder_of, join, line_of
+from leman.environments.detect.tree import folder_of, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leman.environments.detect.reading import Item
+
+
+_KEY = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*[=:]")
 
 
 def table(value: Any, *keys: str) -> dict[str, Any]:  # noqa: ANN401 - whatever TOML can hold
@@ -29,10 +32,13 @@ def rows(value: Any) -> list[Any]:  # noqa: ANN401 - whatever TOML or JSON can h
 
 def package_table(name: str, text: str, packages: dict[str, Any]) -> Iterator[Item]:
     """Yield the requirements of a table of packages (Pipfile, poetry, Pipfile.lock)."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := _KEY.match(line):
+            lines.setdefault(match[1], number)
     for called, wish in packages.items():
-        line = line_of(text, rf"^\s*[\"']?{re.escape(called)}[\"']?\s*[=:]")
         for one in wish if isinstance(wish, list) else [wish]:
-            yield from _package(called, one, f"{name}:{line}")
+            yield from _package(called, one, f"{name}:{lines.get(called, 1)}")
 
 
 def _package(called: str, wish: Any, origin: str) -> Iterator[Item]:  # noqa: ANN401

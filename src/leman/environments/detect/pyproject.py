@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.detect.conda import read_pixi
@@ -11,7 +10,7 @@ from leman.environments.detect.poetry import package_table, rows, table
 from leman.environments.detect.reading import LocalProject, PythonWanted
 from leman.environments.detect.requirements import read_requirements, requirement_line
 from leman.environments.detect.specifiers import python_specifier
-from leman.environments.detect.tree import folder_of, join, line_of
+from leman.environments.detect.tree import folder_of, join, line_of, line_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +71,7 @@ def is_project(value: dict[str, Any]) -> bool:
 def _lines(tree: Tree, name: str, text: str, entries: Any) -> Iterator[Item]:  # noqa: ANN401
     for entry in rows(entries):
         if isinstance(entry, str):
-            line = line_of(text, re.escape(entry))
+            line = line_with(text, entry)
             yield from requirement_line(tree, name, entry, f"{name}:{line}")
 
 

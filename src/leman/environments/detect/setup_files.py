@@ -12,7 +12,7 @@ from leman.environments.detect.codes import finding
 from leman.environments.detect.reading import LocalProject, PythonWanted
 from leman.environments.detect.requirements import read_requirements, requirement_line
 from leman.environments.detect.specifiers import python_specifier
-from leman.environments.detect.tree import folder_of, join, line_of
+from leman.environments.detect.tree import folder_of, join, line_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,9 @@ def _requirements(
         return
     # Computed: nearly always from a requirements file whose name stands somewhere in setup.py.
     text, _ = tree.read(name)
-    for file in dict.fromkeys(re.findall(r"['\"]([\w./-]*require[\w-]*\.txt)['\"]", text or "")):
+    for file in dict.fromkeys(
+        re.findall(r"['\"]([\w./-]{0,80}require[\w-]{0,40}\.txt)['\"]", text or "")
+    ):
         path = join(folder_of(name), file)
         if tree.has(path) and tree.is_inside(path):
             yield from read_requirements(tree, path, frozenset({name}))
@@ -152,7 +154,7 @@ def read_setup_cfg(tree: Tree, name: str) -> Iterator[Item]:
         return
     python = parser.get("options", "python_requires", fallback="")
     if wanted := python_specifier(python):
-        yield PythonWanted(wanted, f"{name}:{line_of(text or '', 'python_requires')}")
+        yield PythonWanted(wanted, f"{name}:{line_with(text or '', 'python_requires')}")
     wishes = [parser.get("options", "install_requires", fallback="")]
     if parser.has_section("options.extras_require"):
         wishes += [value for _, value in parser.items("options.extras_require")]
@@ -163,5 +165,5 @@ def read_setup_cfg(tree: Tree, name: str) -> Iterator[Item]:
             if tree.has(path):
                 yield from read_requirements(tree, path, frozenset({name}))
         elif not line.strip().startswith("#"):
-            number = line_of(text or "", re.escape(line.strip()))
+            number = line_with(text or "", line.strip())
             yield from requirement_line(tree, name, line.strip(), f"{name}:{number}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST_TEXT = 200_000  # characters of one output; version lists are short
+_MOST_LINE = 2_000
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _VERSION = r"v?[0-9]+(?:\.[0-9]+)+(?:\.?(?:a|b|rc|dev|post)[0-9]*)*(?:\+[\w.]+)?"
 _PAIRS = re.compile(rf"^(?:[A-Za-z][\w.-]*=={_VERSION}(?:[\s,]+|$))+$")
@@ -54,7 +55,8 @@ def stored_versions(notebook: dict[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     modules = _imports(notebook)
     for source, outputs in _cells_with_outputs(notebook):
-        texts = "\n".join(outputs)
+        lines = "\n".join(outputs).splitlines()
+        texts = "\n".join(line for line in lines if len(line) <= _MOST_LINE)
         for name, version in _stated(source, texts, modules):
             if name.lower() not in _NOT_PACKAGES:
                 found[name] = version.removeprefix("v").partition("+")[0].rstrip(".")

@@ -154,6 +154,11 @@ def join(folder: str, name: str) -> str:
     return tidy.replace("\\", "/")
 
 
+def line_with(text: str, piece: str) -> int:
+    """Return the number of the first line that holds `piece`, 1 where none does."""
+    return text.count("\n", 0, max(0, text.find(piece))) + 1
+
+
 def line_of(text: str, pattern: str) -> int:
     """Return the number of the first line that matches, 1 where none does."""
     for number, line in enumerate(text.splitlines(), 1):
