@@ -164,8 +164,9 @@ def shown_lines() -> list[tuple[str, str]]:
     for page in sorted(set(pages)):
         if "_build" in page.parts:
             continue
-        for line in re.findall(r"^(?:\$ |    )(.*)$", page.read_text(), re.MULTILINE):
-            lines.append((page.relative_to(ROOT).as_posix(), line.split("|")[0].split(">")[0]))
+        name = page.relative_to(ROOT).as_posix()
+        found = re.findall(r"^(?:\$ |    )(.*)$", page.read_text(), re.MULTILINE)
+        lines += [(name, line.split("|")[0].split(">")[0]) for line in found]
     return lines
 
 
@@ -184,7 +185,8 @@ def test_every_shown_command_line_is_understood() -> None:
     shown = calls("leman")
     assert len(shown) > 20
     for page, words in shown:
-        path, rest = ("leman",), words
+        path: tuple[str, ...] = ("leman",)
+        rest = words
         while rest and any(known[: len(path) + 1] == (*path, rest[0]) for known in COMMANDS):
             path, rest = (*path, rest[0]), rest[1:]
         if path == ("leman",):

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Run = Callable[[str], pytest.RunResult]
 
+pytest_plugins = ("pytester",)
+
 MODULE = """
 import pytest
 
@@ -29,7 +31,7 @@ def test_fine(): pass
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the module above as the machine's owner (``""``) or as CI (``"true"``)."""
-    pytester.makeconftest('pytest_plugins = ["tests.plugins.left_out"]')
+    pytester.makeconftest('pytest_plugins = ["plugins.left_out"]')
     pytester.makeini("[pytest]\nmarkers =\n  interpreter(version): x\n  network: x\n  browser: x")
     pytester.makepyfile(MODULE)
 
