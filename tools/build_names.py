@@ -299,13 +299,24 @@ def known_names(
     return known
 
 
+def named_elsewhere() -> set[str]:
+    """Return the normalised names of the distributions that the tables kept by hand speak of."""
+    names = set(read_words(DATA / "heavy.txt"))
+    for file, column in (("conda.tsv", 1), ("implied.tsv", 2)):
+        for line in (DATA / file).read_text("utf-8").splitlines()[1:]:
+            cells = [*line.split("\t"), "", ""]
+            names.update(word for word in cells[column].split() if word != "!" and ":" not in word)
+    return {normalise(name) for name in names}
+
+
 def write(
     out: Path, curated: list[list[str]], chosen: dict[str, str], known: dict[str, bool], date: str
 ) -> None:
     """Write modules.tsv.gz and known.txt.gz, byte for byte the same for the same input."""
     by_hand = {row[0] for row in curated}
     rows = [*curated, *([m, d, "", "", ""] for m, d in chosen.items() if m not in by_hand)]
-    known |= {normalise(row[1]): known.get(normalise(row[1]), False) for row in curated}
+    known |= {normalise(row[1]): known.get(normalise(row[1]), False) for row in rows}
+    known |= {name: known.get(name, False) for name in named_elsewhere()}
     known.pop("-", None)
     known.pop("", None)
     lines = ["\t".join(row).rstrip("\t") for row in sorted(rows)]

@@ -201,7 +201,7 @@ def normalise(name: str) -> str:
 @cache
 def _known() -> frozenset[str]:
     # Lines as they are: "name", or "name -" where no module has the distribution's name.
-    return frozenset(gzip.decompress((_DATA / "known.txt.gz").read_bytes()).decode().split("\n"))
+    return frozenset(gzip.decompress((_DATA / "known.txt.gz").read_bytes()).decode().splitlines())
 
 
 @cache
