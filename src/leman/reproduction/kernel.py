@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from leman import sandbox as boxes
+from leman.files import remove_tree
 from leman.reproduction import processes
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ _OOM_SCORE = 800  # of 1000: the kernel's programs go first when the machine is 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a notebook runs: all paths absolute, `python` the environment's own."""
+    """Where a notebook runs: all paths absolute, `python` the environment's own.
+
+    `home` is what the private home starts as; None: empty, and in memory.
+    """
 
     python: Path
     work: Path
@@ -47,6 +51,7 @@ class Place:
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
+    home: Path | None = None
     memory_files: int = 0
 
 
@@ -57,8 +62,9 @@ class Kernel:
     process: subprocess.Popen[bytes]
     folder: Path
     connection_file: Path
-    level: boxes.Level
+    place: Place
     group: processes.Group
+    tasks: int
     first: int
     said: collections.deque[bytes]
     reader: threading.Thread
@@ -67,10 +73,17 @@ class Kernel:
         """Tell whether the kernel's process, or the sandbox around it, still runs."""
         return self.process.poll() is None
 
+    def memory_files(self) -> list[Path]:
+        """Return the kernel's file systems that live in memory, as this process can see them."""
+        names = [] if self.place.level == "none" else ["tmp", "dev/shm"]
+        if self.place.level == "sandbox" and self.place.home is None:
+            names.append(str(boxes.HOME).lstrip("/"))
+        return [Path(f"/proc/{self.first}/root", name) for name in names]
+
     def interrupt(self) -> None:
         """Send the kernel what Ctrl-C would."""
         target = self.process.pid
-        if self.level == "sandbox":
+        if self.place.level == "sandbox":
             inside = [pid for pid, parent in processes.parents().items() if parent == self.first]
             if not inside:
                 return
@@ -80,13 +93,13 @@ class Kernel:
 
     def kill(self) -> None:
         """End the kernel and everything that it started, at once; safe to call twice."""
-        if self.level == "sandbox" and self.alive():
+        if self.place.level == "sandbox" and self.alive():
             # The end of a namespace's first process is the end of all in it, whatever they do.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.first, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        if self.level == "none":
+        if self.place.level == "none":
             processes.kill_all(self.group)
 
     def end(self) -> int:
@@ -96,7 +109,7 @@ class Kernel:
         processes.reap()
         self.reader.join(timeout=1)
         self.group.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        forget(self.folder)
         return code if code <= 128 else 128 - code
 
     def words(self) -> str:
@@ -112,25 +125,35 @@ def start(place: Place, *, processes_limit: int) -> Kernel:
     folder = Path(tempfile.mkdtemp(prefix="leman-", dir=_short_folder()))
     try:
         connection_file = _write_connection_file(folder)
+        if place.home:
+            shutil.copytree(place.home, folder / "home")
         argv = _kernel_argv(place.python, connection_file)
         group = processes.Group.make(processes_limit)
         adopt_orphans()
         with group.entered(), _first_to_go():
             process, first = _spawn(place, folder, argv)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        forget(folder)
         raise
     said: collections.deque[bytes] = collections.deque(maxlen=_KEPT_LINES)
     assert process.stdout is not None  # noqa: S101 - opened as a pipe
     reader = threading.Thread(target=_keep_end, args=(process.stdout, said), daemon=True)
     reader.start()
-    return Kernel(process, folder, connection_file, place.level, group, first, said, reader)
+    return Kernel(
+        process, folder, connection_file, place, group, processes_limit, first, said, reader
+    )
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ended, so that none is lost from sight."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def forget(folder: Path) -> None:
+    """Remove a kernel's private folder, also what a notebook made hard to remove."""
+    with contextlib.suppress(OSError):
+        remove_tree(folder)
 
 
 def listening(kernel: Kernel) -> bool:
@@ -187,6 +210,7 @@ def _spawn(place: Place, folder: Path, argv: list[str]) -> tuple[subprocess.Pope
         hidden=place.hidden,
         network=place.network,
         environment=_variables(place),
+        home=folder / "home" if place.home else None,
         memory_files=place.memory_files,
     )
     read, write = os.pipe()
@@ -276,6 +300,8 @@ def wait_listening(kernel: Kernel, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if listening(kernel):
+            if kernel.place.level == "sandbox":  # before the first line of foreign code
+                processes.bound_tasks(processes.descendants(os.getpid()), kernel.tasks)
             return True
         if not kernel.alive():
             return False

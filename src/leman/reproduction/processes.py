@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -73,6 +75,21 @@ def fair_memory(pid: int) -> int:
     return values.get("Pss_Anon", values.get("Pss", 0))
 
 
+def bound_tasks(pids: set[int], limit: int) -> None:
+    """Set RLIMIT_NPROC of processes in a user namespace of their own; their children inherit it.
+
+    Since Linux 5.14 it counts the tasks of that namespace alone; before, those of the user on the
+    whole machine, so that no number would be right. Root's processes are exempt.
+    """
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if release is None or tuple(map(int, release.groups())) < (5, 14):
+        return
+    most = _tasks(limit)
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (most, most))
+
+
 def kill_all(group: Group) -> None:
     """Kill every descendant of this process: stopped first, so that none can multiply meanwhile."""
     for _ in range(50):
@@ -129,9 +146,7 @@ class Group:
             folder = parent / f"leman-{os.getpid()}"
             try:
                 folder.mkdir(exist_ok=True)
-                (folder / "pids.max").write_text(
-                    str(processes + _TASKS_PER_CPU * (os.cpu_count() or 1))
-                )
+                (folder / "pids.max").write_text(str(_tasks(processes)))
             except OSError:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -186,6 +201,10 @@ class Group:
                 self.folder.rmdir()
                 return
             time.sleep(0.02)
+
+
+def _tasks(processes: int) -> int:
+    return processes + _TASKS_PER_CPU * (os.cpu_count() or 1)
 
 
 def _sweep(parent: Path) -> None:

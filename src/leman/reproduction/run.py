@@ -51,11 +51,15 @@ def unheard(_done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else a notebook may see: folders to read, folders to hide, variables to find."""
+    """What else a notebook may see: folders to read, folders to hide, variables to find.
+
+    `home` is a folder whose content each private home starts with (see `warm`).
+    """
 
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    home: Path | None = None
 
 
 def isolate(wanted: str = "auto", *, network: bool = True) -> Isolation:
@@ -104,6 +108,7 @@ def execute(  # noqa: PLR0913 - one run needs all of these, and each name says w
         "network": isolation.network,
         "limits": asdict(limits),
         "variables": dict(around.variables),
+        "home": str(around.home.absolute()) if around.home else "",
         "readable": [str(path.absolute()) for path in around.readable],
         "hidden": [str(path.absolute()) for path in around.hidden],
     }

@@ -48,6 +48,7 @@ class Request:
     variables: dict[str, str]
     readable: list[str]
     hidden: list[str]
+    home: str = ""
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ class Run:
             readable=tuple(map(Path, self.request.readable)),
             hidden=tuple(map(Path, self.request.hidden)),
             variables=self.request.variables,
+            home=Path(self.request.home) if self.request.home else None,
             memory_files=memory // 2,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _INTERVAL = 0.2  # seconds between looks; one look costs about 1 ms per 40 processes
 _DISK_FLOOR = 256 * 1024**2  # bytes that a notebook must leave free
-_IN_MEMORY = ("tmp", "dev/shm", "home/jovyan")  # a sandbox's file systems that live in memory
 _HELPERS = 2  # bubblewrap itself, outside and inside
 _OWN_SHARE = 512 * 1024**2  # bytes beside six copies of the outputs that talking may take
 
@@ -54,7 +54,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to look."""
-        self._free = _free(self.work)
+        self._free = self._left()
         self._memory = self.limits.memory or machine_memory() * 3 // 4
         self._thread = threading.Thread(target=self._look_on, daemon=True)
         self._thread.start()
@@ -72,7 +72,10 @@ class Watch:
             if not self.kernel.alive():
                 self.ended()
                 return
-            self.breach = self._look()
+            try:
+                self.breach = self._look()
+            except Exception as error:  # noqa: BLE001 - a run that nobody watches must not go on
+                self.breach = Breach(Reason.OTHER, "WatchFailed", repr(error))
             if self.breach:
                 self.kernel.kill()
                 self.ended()
@@ -90,29 +93,36 @@ class Watch:
         return Breach(Reason.PROCESSES, "TooManyProcesses", text)
 
     def _used_memory(self, family: set[int]) -> Breach | None:
-        files = self._memory_files()
+        files = sum(map(_used, self.kernel.memory_files()))
         used = files + sum(map(processes.private_memory, family))
         if used > self._memory:
-            # Pages shared since a fork were counted once a process: count again, fairly. That
-            # takes a tenth of a second per 10 GB, so only now.
-            used = files + sum(map(processes.fair_memory, family))
+            # Pages shared since a fork were counted once a process: count again, fairly. That is
+            # slow while processes fork, because both want the same lock: look who is there.
+            used, looked = files, time.monotonic()
+            for pid in family:
+                used += processes.fair_memory(pid)
+                if time.monotonic() - looked > _INTERVAL:
+                    breach = self._processes(processes.descendants(os.getpid()))
+                    if breach:
+                        return breach
+                    looked = time.monotonic()
+                if used > self._memory:
+                    break
         self.peak = max(self.peak, used)
         if used <= self._memory:
             return None
         text = f"the notebook used {_size(used)} of memory, more than its limit of"
         return Breach(Reason.MEMORY, "MemoryLimit", f"{text} {_size(self._memory)}")
 
-    def _memory_files(self) -> int:
-        if self.kernel.level == "none":
-            return 0
-        return sum(_used(Path(f"/proc/{self.kernel.first}/root/{name}")) for name in _IN_MEMORY)
-
     def _disk(self) -> Breach | None:
-        free = _free(self.work)
+        free = self._left()
         if free >= _DISK_FLOOR or self._free - free < _DISK_FLOOR:
             return None
         text = f"the notebook filled the disk: {_size(free)} are left"
         return Breach(Reason.OTHER, "DiskFull", text)
+
+    def _left(self) -> int:
+        return min(_free(self.work), _free(self.kernel.folder))
 
     def _self(self) -> Breach | None:
         """Bound what a kernel that floods us with messages makes this process hold."""
