@@ -11,7 +11,7 @@ from leman.reproduction.model import Execution, Limits
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIMITS = Limits(seconds=60, memory=600_000_000, processes=64, output=5_000_000)
+LIMITS = Limits(seconds=60, memory=1_200_000_000, processes=64, output=5_000_000)
 
 
 def code(source: str, *outputs: dict[str, Any], tags: tuple[str, ...] = ()) -> dict[str, Any]:

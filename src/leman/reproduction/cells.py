@@ -18,6 +18,7 @@ import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
+from zmq.utils.monitor import parse_monitor_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SKIP_TAGS = frozenset({"nbval-skip", "leman:skip"})
 _RAISES = "raises-exception"
+_RETRY = 400  # milliseconds in which ZeroMQ has tried to connect again, if it ever does
+_OUTPUTS = 30  # seconds to wait for a cell's last outputs; nbclient's 4 lose some on busy machines
 _IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 
@@ -52,7 +55,7 @@ class Client(NotebookClient):
     channel: Channel
 
     def __init__(self, notebook: Any, limit: int) -> None:  # noqa: ANN401 - nbformat's node
-        super().__init__(notebook, record_timing=False, timeout=None)
+        super().__init__(notebook, record_timing=False, timeout=None, iopub_timeout=_OUTPUTS)
         self.limit = limit
         self.full = asyncio.Event()
         self.spent = Spent()
@@ -103,13 +106,19 @@ class Client(NotebookClient):
         )
 
     async def cut_off(self) -> None:
-        """Set `full` when a message was so large that the connection was closed over it."""
-        monitor = self.channel.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        await monitor.recv_multipart()
-        await asyncio.sleep(1)
-        if self.channel.kernel.alive():
-            self.full.set()
-        await asyncio.Event().wait()  # this task ends when it is cancelled, and ends no run
+        """Set `full` when a message was so large that the connection was closed over it.
+
+        ZeroMQ then never connects anew, as it does at once after a connection that broke.
+        """
+        retries = zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECTED
+        socket = self.channel.iopub_channel.socket
+        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | retries)
+        while True:
+            event = parse_monitor_message(await monitor.recv_multipart())["event"]
+            if event == zmq.EVENT_DISCONNECTED:
+                retried = await monitor.poll(_RETRY)
+                if not retried and self.channel.kernel.alive():
+                    self.full.set()
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:  # noqa: ANN401 - as overridden
         """Count and bound; a message that nbclient cannot read is dropped, not fatal.
