@@ -1,0 +1,309 @@
+"""From a lock to an environment: content-addressed, atomic, shared, and closed to edits.
+
+An environment is made under a temporary name, filled by hard links from uv's cache, and renamed
+to its digest: nobody ever sees half of one, and what a killed build left behind is removed by the
+next. A lock file lets one process build while others wait for the same digest. Source
+distributions run their authors' code while they build: that happens in the sandbox, into uv's
+cache; the installation itself copies files only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomlkit
+from filelock import FileLock
+
+from leman.environments import lock as locks
+from leman.environments.index import Index
+from leman.environments.interface import silent
+from leman.environments.ladder import Trial, climb
+from leman.environments.model import Attempt, Environment, Interpreter, Lock, Want
+from leman.environments.uv import Question, Uv
+from leman.errors import EnvironmentBuildError, SpaceError, ToolError
+from leman.files import full_disk_said, remove_tree, size_of, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+
+BUILD_ROUNDS = 10
+_NAME_LENGTH = 32  # of the digest; 128 bits keep shebang lines and socket paths short
+_FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded|os error 122")
+
+
+@dataclass(frozen=True, slots=True)
+class UvBuilder:
+    """Locks and builds with uv; `sandboxed` runs uv where a source distribution may run code."""
+
+    home: Path
+    uv: Uv
+    sandboxed: Uv
+    index: Index
+    heavy: frozenset[str] = frozenset()
+
+    def lock(
+        self,
+        wants: tuple[Want, ...],
+        *,
+        constraints: tuple[Want, ...] = (),
+        python: Interpreter,
+        cutoff: date,
+        progress: Callable[[str], None] = silent,
+    ) -> Lock:
+        """Resolve `wants` as of `cutoff`. Raises ResolutionError."""
+        trial = self.trial(wants, constraints=constraints, python=python, cutoff=cutoff)
+        text = locks.resolve(trial, self.sandboxed, progress=progress)
+        return locks.finish(trial, text, reason="given", imports=())
+
+    def trial(
+        self,
+        wants: tuple[Want, ...],
+        *,
+        constraints: tuple[Want, ...],
+        python: Interpreter,
+        cutoff: date,
+    ) -> Trial:
+        """Return the first state of the repair ladder for `wants`."""
+        return locks.trial_for(
+            wants,
+            constraints=constraints,
+            python=python,
+            cutoff=cutoff,
+            index=self.index,
+            heavy=self.heavy,
+        )
+
+    def lock_and_install(
+        self,
+        trial: Trial,
+        *,
+        reason: str,
+        imports: tuple[str, ...] = (),
+        progress: Callable[[str], None] = silent,
+    ) -> Environment:
+        """Lock and build, going back to the ladder where a package does not build.
+
+        Raises ResolutionError or EnvironmentBuildError.
+        """
+        for _ in range(BUILD_ROUNDS):
+            progress(f"resolving {len(trial.wants)} packages as of {trial.cutoff}")
+            text = locks.resolve(trial, self.sandboxed, progress=progress)
+            lock = locks.finish(trial, text, reason=reason, imports=imports)
+            try:
+                return self.install(lock, progress=progress, question=trial.question())
+            except ToolError as error:
+                _raise_if_full(error, self.home)
+                trial.attempts.append(
+                    Attempt("build", f"install {len(lock.packages)} packages", _short(error.output))
+                )
+                if not climb(trial, error.output):
+                    raise EnvironmentBuildError(
+                        f"the environment could not be installed: {_short(error.output)}",
+                        hint="The lock's attempts name what was tried.",
+                    ) from error
+        raise EnvironmentBuildError(
+            f"the environment could not be installed after {BUILD_ROUNDS} repairs"
+        )
+
+    def install(
+        self,
+        lock: Lock,
+        *,
+        progress: Callable[[str], None] = silent,
+        question: Question | None = None,
+    ) -> Environment:
+        """Return the environment of `lock`, built now or found.
+
+        Raises ToolError with uv's words where a package does not install, SpaceError where the
+        disk is full; in both cases nothing is left behind.
+        """
+        final = self.home / lock.digest[:_NAME_LENGTH]
+        environment = Environment(lock.digest, final, lock.python, lock.cutoff, lock)
+        if _complete(final):
+            _touch(final)
+            return environment
+        with full_disk_said(final):
+            self.home.mkdir(parents=True, exist_ok=True)
+        asked = question or Question((), lock.python.path, lock.cutoff)
+        with FileLock(self.home / f".{final.name}.lock"):
+            if not _complete(final):
+                self._sweep(final.name)
+                progress(f"installing {len(lock.packages)} packages")
+                self._build(lock, final, asked, progress)
+        _touch(final)
+        return environment
+
+    def _build(
+        self, lock: Lock, final: Path, question: Question, progress: Callable[[str], None]
+    ) -> None:
+        with full_disk_said(final):
+            building = Path(tempfile.mkdtemp(prefix=f".build-{final.name}-", dir=self.home))
+        try:
+            environment = building / "environment"
+            self._build_sources(lock, building, question, progress)
+            self.uv.venv(lock.python.path, environment)
+            self.uv.sync(lock.text, environment, question)
+            progress("compiling what the notebooks import")
+            self._warm(environment, lock)
+            write_atomic(environment / "pylock.toml", lock.text)
+            write_atomic(environment / "leman.json", json.dumps({"digest": lock.digest}))
+            close_to_edits(environment)
+            with full_disk_said(final):
+                environment.rename(final)
+        except ToolError as error:
+            _raise_if_full(error, final)
+            raise
+        finally:
+            remove_tree(building)
+
+    def _build_sources(
+        self, lock: Lock, building: Path, question: Question, progress: Callable[[str], None]
+    ) -> None:
+        """Build the source distributions of a lock into uv's cache, inside the sandbox."""
+        document = tomlkit.parse(lock.text)
+        sources = [entry for entry in document.get("packages", []) if not entry.get("wheels")]
+        if not sources:
+            return
+        progress(f"building {len(sources)} packages from source")
+        document["packages"] = tomlkit.aot()
+        for entry in sources:
+            document["packages"].append(entry)
+        throwaway = building / "sources"
+        self.uv.venv(lock.python.path, throwaway)
+        self.sandboxed.sync(tomlkit.dumps(document), throwaway, question)
+
+    def _warm(self, environment: Path, lock: Lock) -> None:
+        """Import what the notebooks import, so that its bytecode is there for every later run."""
+        if not lock.imports:
+            return
+        lines = ["import importlib"]
+        for module in ("ipykernel.kernelapp", *lock.imports):
+            lines += ["try:", f"    importlib.import_module({module!r})"]
+            lines += ["except BaseException:", "    pass"]
+        script = environment / "warm.py"
+        script.write_text("\n".join(lines))
+        command = [str(environment / "bin" / "python"), str(script)]
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            subprocess.run(
+                self.sandboxed.wrap(command, (environment,)),
+                cwd=environment,
+                env={"PATH": os.defpath, "HOME": str(environment), "MPLBACKEND": "agg"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=180,
+                check=False,
+            )
+        script.unlink(missing_ok=True)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what a killed build of this digest left; its lock is ours now."""
+        for left in self.home.glob(f".build-{name}-*"):
+            remove_tree(left)
+
+    def at(self, digest: str, python: Interpreter) -> Environment | None:
+        """Return the built environment whose digest starts with `digest`, or None."""
+        for path in sorted(self.home.glob(f"{digest[:_NAME_LENGTH]}*")):
+            if _complete(path):
+                lock = locks.read((path / "pylock.toml").read_text(), python)
+                return Environment(lock.digest, path, lock.python, lock.cutoff, lock)
+        return None
+
+
+def built(home: Path) -> Iterator[Path]:
+    """Yield the folders of all complete environments, the one used longest ago first."""
+    yield from sorted(
+        (path for path in home.glob("[0-9a-f]*") if _complete(path)), key=last_used
+    )
+
+
+def last_used(path: Path) -> float:
+    """Return when an environment was last used, in seconds since 1970."""
+    marker = path.parent / f".{path.name}.used"
+    return marker.stat().st_mtime if marker.exists() else path.stat().st_mtime
+
+
+def prune(
+    home: Path, *, keep_days: float, quota: int | None = None, everything: bool = False
+) -> list[tuple[Path, int]]:
+    """Remove environments not used for `keep_days`, then the oldest until `quota` bytes hold.
+
+    Returns what was removed with the bytes that it freed. One that is being built is left alone.
+    """
+    removed = []
+    for left in home.glob(".build-*"):
+        lock = FileLock(home / f".{left.name.split('-')[1]}.lock", timeout=0)
+        with contextlib.suppress(TimeoutError), lock:
+            removed.append((left, size_of(left)))
+            remove_tree(left)
+    total = size_of(home) if quota is not None else 0
+    for path in list(built(home)):
+        old = time.time() - last_used(path) > keep_days * 86400
+        if not (everything or old or (quota is not None and total > quota)):
+            continue
+        size = size_of(path)
+        doomed = path.with_name(f".build-{path.name}-pruned")
+        with FileLock(home / f".{path.name}.lock"):
+            os.chmod(path, 0o755)  # noqa: PTH101 - a read-only folder cannot be renamed
+            path.rename(doomed)
+            remove_tree(doomed)
+        total -= size
+        for marker in (home / f".{path.name}.used", home / f".{path.name}.lock"):
+            marker.unlink(missing_ok=True)
+        removed.append((path, size))
+    return removed
+
+
+def close_to_edits(environment: Path) -> None:
+    """Take away the right to write: files are hard links into a cache that others share."""
+    for folder, _, names in os.walk(environment):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - ten thousands of files
+            if not os.path.islink(path):  # noqa: PTH114
+                os.chmod(path, os.stat(path).st_mode & ~0o222)  # noqa: PTH101, PTH116
+        os.chmod(folder, os.stat(folder).st_mode & ~0o222)  # noqa: PTH101, PTH116
+    environment.chmod(0o755)  # the last step is to rename it
+
+
+def _complete(path: Path) -> bool:
+    return (path / "leman.json").exists()
+
+
+def _touch(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        (path.parent / f".{path.name}.used").touch()
+
+
+def _raise_if_full(error: ToolError, where: Path) -> None:
+    if _FULL.search(error.output):
+        raise SpaceError(
+            f"the disk that holds {where} is full",
+            hint="Free some space (`leman env prune`) and run again: nothing half-built was kept.",
+        ) from error
+
+
+def _short(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return " · ".join(lines[:3])[:300]
+
+
+def with_reason(lock: Lock, reason: str) -> Lock:
+    """Return `lock` with another reason for its cut-off."""
+    return replace(lock, cutoff_reason=reason)
+
+
+def free_space(path: Path) -> int:
+    """Return the free bytes of the disk that holds `path` or its nearest existing parent."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
