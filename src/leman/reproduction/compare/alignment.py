@@ -9,6 +9,7 @@ picture has.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ _RESOLUTIONS: tuple[int, ...] = (
 )
 _RESOLUTIONS += (200, 216, 220, 240, 250, 300, 350, 400, 500, 600)
 _USUAL = (72, 100, 144, 150, 200, 300)  # those of notebooks and of savefig in articles
-_CROPPED = 1.6  # by what factor cropping may shorten a side
+_CROPPED = 1.8  # by what factor cropping may shorten a side
 _ASPECT = 0.06  # how far the ratios of width and of height may lie apart
 
 
@@ -62,15 +63,29 @@ class Pair:
     shifted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Where a picture goes: reduced by `scale`, begun at a fraction of a pixel, then shifted."""
+
+    scale: float
+    shift: _Shift
+    left: float = 0.0
+    top: float = 0.0
+
+
 def aligned(stored: Image.Image, new: Image.Image) -> Pair | None:
     """Return the two pictures at one size, or None where their shapes or margins do not fit."""
     if stored.size == new.size:
         return Pair(array(stored), array(new), 1.0, shifted=False)
     swapped = stored.width * stored.height < new.width * new.height
     large, small = (new, stored) if swapped else (stored, new)
-    tried = [_rough(large, small, scale) for scale in _scales(large, small)]
-    laid = [_laid(large, small, scale, shift) for _, scale, shift in sorted(tried)[:3]]
-    found = [one for one in laid if one is not None]
+    grey = (large.convert("L"), small.convert("L"))  # places are searched without colour
+    tried = sorted(_rough(*grey, scale) for scale in _scales(large, small))
+    found = []
+    for _, scale, shift in tried[:3]:
+        laid = _laid(large, small, _refined(*grey, _Fit(scale, shift)))
+        if laid is not None:
+            found.append(laid)
     if not found:
         return None
     pair = min(found, key=lambda one: one[0])[1]
@@ -93,7 +108,7 @@ def _scales(large: Image.Image, small: Image.Image) -> list[float]:
         )
         found = [*_spaced(near)[:4], bare]
     usual = {a / b for a in _USUAL for b in _USUAL if a >= b}
-    low, high = min(across, down) / _CROPPED, max(across, down) * _CROPPED
+    low, high = max(across, down) / _CROPPED, min(across, down) * _CROPPED
     return list(dict.fromkeys([*found, *sorted(one for one in usual if low < one < high)]))
 
 
@@ -107,67 +122,59 @@ def _spaced(scales: list[float]) -> list[float]:
 
 def _rough(large: Image.Image, small: Image.Image, scale: float) -> tuple[float, float, _Shift]:
     """Return how badly the pictures fit at a scale: (mean difference, scale, shift)."""
-    reduced, target = _reduced(large, scale, 0.0, 0.0), array(small)
+    reduced, target = _reduced(large, scale), array(small)
     across = _shift(_profile(reduced, 0), _profile(target, 0))
     down = _shift(_profile(reduced, 1), _profile(target, 1))
-    cut = _shared(reduced, target, across, down, check=False)
+    cut = _shared(reduced, target, (across, down), check=False)
     fit = _difference(*cut, step=2) if cut else 256.0
     return fit, scale, (across, down)
 
 
-def _laid(
-    large: Image.Image, small: Image.Image, scale: float, shift: _Shift
-) -> tuple[float, Pair] | None:
-    """Reduce, refine the shift, cut both to what they share: (mean difference, pair)."""
-    reduced, target = _reduced(large, scale, 0.0, 0.0), array(small)
-    if scale != 1.0:
-        reduced, across, down = _refined(large, scale, target, shift)
-        shift = (across, down)
-    cut = _shared(reduced, target, *shift)
+def _refined(large: Image.Image, small: Image.Image, fit: _Fit) -> _Fit:
+    """Search the fraction of a pixel that lays both pictures best over each other."""
+    if fit.scale == 1.0:
+        return fit
+    target = array(small)
+    best, found = 256.0, fit
+    for left, top in itertools.product((0.0, 0.25, 0.5, 0.75), repeat=2):
+        reduced = _reduced(large, fit.scale, left, top)
+        for across, down in itertools.product((0, 1), repeat=2):
+            shift = (fit.shift[0] - across, fit.shift[1] - down)
+            cut = _shared(reduced, target, shift, check=False)
+            difference = _difference(*cut, step=2) if cut else 256.0
+            if difference < best:
+                best, found = difference, _Fit(fit.scale, shift, left, top)
+    return found
+
+
+def _laid(large: Image.Image, small: Image.Image, fit: _Fit) -> tuple[float, Pair] | None:
+    """Reduce, shift, cut both to what they share: (mean difference, pair)."""
+    reduced = _reduced(large, fit.scale, fit.left, fit.top)
+    cut = _shared(reduced, array(small), fit.shift)
     if cut is None:
         return None
-    return _difference(*cut), Pair(cut[0], cut[1], scale, shifted=True)
+    return _difference(*cut), Pair(cut[0], cut[1], fit.scale, shifted=True)
 
 
-def _reduced(large: Image.Image, scale: float, left: float, top: float) -> Pixels:
+def _reduced(large: Image.Image, scale: float, left: float = 0.0, top: float = 0.0) -> Pixels:
     """Shrink by `scale`, starting at a fraction of a pixel of the small picture."""
     from PIL import Image  # noqa: PLC0415
 
     if scale == 1.0:
         return array(large)
-    width = int(large.width / scale - left)
-    height = int(large.height / scale - top)
+    width = max(1, int(large.width / scale - left))
+    height = max(1, int(large.height / scale - top))
     box = (left * scale, top * scale, (left + width) * scale, (top + height) * scale)
     box = (box[0], box[1], min(box[2], large.width), min(box[3], large.height))
     return array(large.resize((width, height), Image.Resampling.BOX, box=box))
-
-
-def _refined(
-    large: Image.Image, scale: float, target: Pixels, shift: _Shift
-) -> tuple[Pixels, int, int]:
-    """Search the fraction of a pixel that lays both pictures best over each other."""
-    tried = []
-    for left in (0.0, 0.25, 0.5, 0.75):
-        for top in (0.0, 0.25, 0.5, 0.75):
-            reduced = _reduced(large, scale, left, top)
-            for across in (shift[0], shift[0] - 1):
-                for down in (shift[1], shift[1] - 1):
-                    cut = _shared(reduced, target, across, down, check=False)
-                    if cut is not None:
-                        tried.append((_difference(*cut, step=3), reduced, across, down))
-    if not tried:
-        return _reduced(large, scale, 0, 0), *shift
-    best = min(tried, key=lambda one: one[0])
-    return best[1], best[2], best[3]
 
 
 def _profile(picture: Pixels, axis: int) -> NDArray[np.float32]:
     """Return how much changes along each column (axis 0) or row (axis 1)."""
     import numpy as np  # noqa: PLC0415
 
-    grey = picture.astype(np.float32).mean(axis=2)
-    steps = np.abs(np.diff(grey, axis=1 - axis))
-    total: NDArray[np.float32] = steps.sum(axis=axis)
+    steps = np.abs(np.diff(picture.astype(np.int16), axis=1 - axis))
+    total: NDArray[np.float32] = steps.sum(axis=axis, dtype=np.float32)
     return total
 
 
@@ -176,7 +183,7 @@ def _shift(stored: NDArray[np.float32], new: NDArray[np.float32]) -> int:
     import numpy as np  # noqa: PLC0415
 
     best, at = -1.0, 0
-    reach = 40 + abs(len(stored) - len(new))
+    reach = min(40 + abs(len(stored) - len(new)), 2000)
     for shift in range(-min(reach, len(new) // 2), min(reach, len(stored) // 2) + 1):
         ours, theirs = stored[max(0, shift) :], new[max(0, -shift) :]
         length = min(len(ours), len(theirs))
@@ -187,9 +194,10 @@ def _shift(stored: NDArray[np.float32], new: NDArray[np.float32]) -> int:
 
 
 def _shared(
-    stored: Pixels, new: Pixels, across: int, down: int, *, check: bool = True
+    stored: Pixels, new: Pixels, shift: _Shift, *, check: bool = True
 ) -> tuple[Pixels, Pixels] | None:
     """Cut both to their common part; None where what is cut off is not empty."""
+    across, down = shift
     left, top = max(0, across), max(0, down)
     left_new, top_new = max(0, -across), max(0, -down)
     height = min(stored.shape[0] - top, new.shape[0] - top_new)

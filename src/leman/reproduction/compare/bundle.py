@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from leman.reproduction.compare import forms, noise
 from leman.reproduction.compare.markup import shows_something
+from leman.reproduction.compare.structured import identical
 from leman.reproduction.compare.values import Judgement
 from leman.reproduction.model import Verdict
 
@@ -75,7 +76,11 @@ def judge(stored: Output, new: Output, again: Output | None, tolerance: Toleranc
     """Compare one stored output with the new one; never raises."""
     try:
         found = _judge(stored, new, tolerance)
-        if again is None or found.verdict is Verdict.NOT_COMPARED or again.data == new.data:
+        if (
+            again is None
+            or found.verdict is Verdict.NOT_COMPARED
+            or identical(again.data, new.data)
+        ):
             return found
         return _with_second_run(found, (stored, new, again), tolerance)
     except Exception as error:  # noqa: BLE001 - hostile input may break any parser
@@ -84,16 +89,13 @@ def judge(stored: Output, new: Output, again: Output | None, tolerance: Toleranc
 
 
 def _judge(stored: Output, new: Output, tolerance: Tolerance) -> Judgement:
-    if stored.kind == new.kind and stored.data == new.data:
+    if stored.kind == new.kind and identical(stored.data, new.data):
         return Judgement(Verdict.IDENTICAL)
-    if stored.kind == "error" or new.kind == "error":
-        return _judge_errors(stored, new, tolerance)
-    if stored.kind == new.kind == "stderr":
-        return _judge_stderr(stored, new, tolerance)
-    if stored.kind == "stdout" and new.kind == "stdout":
-        return _judge_stdout(stored, new, tolerance)
     if stored.kind != new.kind:
         return Judgement(Verdict.DIFFERENT, f"stored is {_named(stored)}, new is {_named(new)}")
+    special = {"error": _judge_errors, "stderr": _judge_stderr, "stdout": _judge_stdout}
+    if stored.kind in special:
+        return special[stored.kind](stored, new, tolerance)
     kind, judgement = decisive(stored, new)
     if judgement is not None:
         return judgement
@@ -154,8 +156,6 @@ def _widget(stored: Output, ours: list[str], theirs: list[str]) -> tuple[str, Ju
 
 
 def _judge_errors(stored: Output, new: Output, tolerance: Tolerance) -> Judgement:
-    if stored.kind != new.kind:
-        return Judgement(Verdict.DIFFERENT, f"stored is {_named(stored)}, new is {_named(new)}")
     ours, theirs = (forms.as_text(one.data.get("ename")) for one in (stored, new))
     if ours.rpartition(".")[2] != theirs.rpartition(".")[2]:
         return Judgement(Verdict.DIFFERENT, f"stored raised {ours[:80]}, the new run {theirs[:80]}")
@@ -238,7 +238,7 @@ def _noted(
     found: Judgement, kind: str, values: tuple[Any, Any, Any], tolerance: Tolerance
 ) -> Judgement:
     """Add to a verdict of equality that a second run gave something else."""
-    if values[1] == values[2]:
+    if identical(values[1], values[2]):
         return found
     other = forms.compare_values(kind, values[1], values[2], tolerance)
     if other.verdict is not Verdict.DIFFERENT:

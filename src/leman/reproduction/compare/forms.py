@@ -14,7 +14,7 @@ from leman.reproduction.compare.lines import compare_lines
 from leman.reproduction.compare.markup import MOST_TAGS, read_html, read_svg
 from leman.reproduction.compare.numbers import Match
 from leman.reproduction.compare.rules import canonical
-from leman.reproduction.compare.structured import flattened, read_json
+from leman.reproduction.compare.structured import flattened, identical, read_json
 from leman.reproduction.compare.text import HUGE, compare_text, text_lines
 from leman.reproduction.compare.values import Judgement, Line, Tolerance, weakest
 from leman.reproduction.compare.volatile import volatile_lines
@@ -96,7 +96,7 @@ def compare_values(kind: str, stored: Any, new: Any, tolerance: Tolerance) -> Ju
 
 def _compare_json(stored: Any, new: Any, tolerance: Tolerance) -> Judgement:  # noqa: ANN401
     ours, theirs = read_json(stored), read_json(new)
-    if ours == theirs:
+    if identical(ours, theirs):
         return Judgement(Verdict.IDENTICAL)
     left, right = list(flattened(ours)), list(flattened(theirs))
     return compare_forms(Form(left), Form(right), tolerance)

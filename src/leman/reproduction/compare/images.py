@@ -19,6 +19,7 @@ thin curve hardly moves; hence this one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _WIDEST = 800  # pixels of the picture that shows a difference
 _BLOCK = 8
 _LONG = 5  # blocks that a moved edge must span: 40 pixels, longer than a word in a legend
+_ENOUGH = 12_000_000  # pixels; a larger picture is reduced before it is compared
 _STRIPE = 2_000_000  # pixels measured at once, which bounds memory
 
 
@@ -57,8 +59,8 @@ class _Strictness:
 # Measured over figures saved twice at 72 to 300 dpi: harmless pairs stay at or below the count,
 # shifts of two pixels exceed it tenfold.
 _SAME_SIZE = _Strictness(0.25, 2, 2)
-_MOVED = _Strictness(0.35, 4, 3)
-_SCALED = _Strictness(0.43, 10, 6)
+_MOVED = _Strictness(0.4, 4, 3)
+_SCALED = _Strictness(0.43, 10, 14)
 _JPEG_FLOOR = 16  # lossy compression scatters levels around edges
 
 
@@ -74,6 +76,7 @@ def compare_images(stored: str, new: str, *, lossy: bool = False) -> Judgement:
         return Judgement(Verdict.DIFFERENT, f"new: {error}")
     if ours.size == theirs.size and ours.tobytes() == theirs.tobytes():
         return Judgement(Verdict.NORMALISED, "the same pixels, encoded otherwise")
+    ours, theirs, reduced = _reduced(ours, theirs)
     pair = aligned(ours, theirs)
     if pair is None:
         return Judgement(
@@ -82,10 +85,19 @@ def compare_images(stored: str, new: str, *, lossy: bool = False) -> Judgement:
             _picture(array(theirs), None),
         )
     wrong, reason = _measure(pair, lossy=lossy)
-    how = _how(ours, theirs, pair)
+    how = _how(ours, theirs, pair) + reduced
     if reason:
         return Judgement(Verdict.DIFFERENT, reason + how, _picture(pair.new, wrong))
     return Judgement(Verdict.TOLERANT, f"the images look alike{how}")
+
+
+def _reduced(stored: Image.Image, new: Image.Image) -> tuple[Image.Image, Image.Image, str]:
+    """Shrink pictures that are larger than any screen, both by one whole number."""
+    pixels = max(one.width * one.height for one in (stored, new))
+    factor = math.ceil(math.sqrt(pixels / _ENOUGH))
+    if factor == 1:
+        return stored, new, ""
+    return stored.reduce(factor), new.reduce(factor), f" (compared at 1/{factor} of their size)"
 
 
 def _size(picture: Image.Image) -> str:

@@ -111,7 +111,9 @@ _MARKUP = re.compile(r"<script\b.*?</script>|<style\b.*?</style>|<[^>]*>|&nbsp;|
 
 def shows_something(text: str) -> bool:
     """Say whether HTML shows text, a table or a chart that can be read, without parsing it."""
-    if "<td" in text or "<th" in text or any(chart.search(text) for chart in _CHARTS):
+    if any(tag in text for tag in ("<td", "<th", "<iframe", "<img", "<svg", "<video", "<audio")):
+        return True
+    if any(chart.search(text) for chart in _CHARTS):
         return True
     return bool(_MARKUP.sub("", text))
 

@@ -102,10 +102,10 @@ def rounding_noise(stored: str, new: str, scale: float) -> bool:
     of double precision of `scale`: two positive tiny numbers (p values) are never noise.
     """
     try:
-        a, b = float(stored), float(new)
-    except ValueError:
+        a, b = Decimal(stored), Decimal(new)  # a float would call 1e-400 zero
+    except InvalidOperation:
         return False
-    if not (math.isfinite(scale) and max(abs(a), abs(b)) <= _EPSILONS * scale):
+    if not (math.isfinite(scale) and float(max(abs(a), abs(b))) <= _EPSILONS * scale):
         return False
     return a == 0 or b == 0 or (a < 0) != (b < 0)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]  # height x width
     Mask = NDArray[np.bool_]  # height x width
 
-MOST_PIXELS = 30_000_000
+MOST_PIXELS = 80_000_000
 
 
 class UnreadableImageError(ValueError):

@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     _rule("file locations", ":\\", rf"(?<![\w/\\.])[A-Za-z]:(?:\\{{1,2}}{_PART}){{1,60}}", _last_part),
     _rule("file locations", "Warning", r":\d{1,15}:(?= \w{0,40}Warning)", ":"),
     # --- how values are written
-    _rule("memory usage", "memory usage", r"memory usage: [\d.]+\+? ?[KMGT]?i?B(?:ytes)?", "memory usage: …"),
+    _rule("memory usage", "memory usage", r"memory usage: [\d.]+\+? ?(?:[KMGT]?i?B|bytes)", "memory usage: …"),
     _rule("NumPy scalars", "np.", r"\bnp\.(?:float|int|uint|complex|longdouble|clongdouble|longlong|ulonglong|str_|bytes_|bool)\d{0,3}_?\(([^()\n]{0,2000})\)", r"\1"),
     _rule("NumPy scalars", "np.", r"\bnp\.(True|False)_\b", r"\1"),
     _rule("prompt numbers", "Out[", r"\bOut\[\d{1,15}\]", "Out[]"),

@@ -48,6 +48,16 @@ def read_json(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
     return json.loads(value) if isinstance(value, str) else value
 
 
+def identical(stored: Any, new: Any) -> bool:  # noqa: ANN401
+    """Say whether two values are the same JSON; Python calls 1, 1.0 and True equal, JSON does not.
+
+    NaN, which old notebooks hold, is the same as NaN.
+    """
+    if isinstance(stored, str) or isinstance(new, str):
+        return type(stored) is type(new) and bool(stored == new)
+    return json.dumps(stored, sort_keys=True) == json.dumps(new, sort_keys=True)
+
+
 def flattened(value: Any, root: str = "$") -> Iterator[Line]:  # noqa: ANN401
     """Yield a line for each leaf, keys sorted; generated ids are left out. No recursion."""
     stack: list[tuple[str, Any]] = [(root, value)]
