@@ -1,0 +1,45 @@
+"""The process that `launch` starts: JupyterLab with private settings, ended with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+# What is set for leman's own interpreter must not reach the notebooks' kernels and terminals.
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE")
+_FOLDERS = {
+    "JUPYTER_CONFIG_DIR": "config",
+    "JUPYTER_CONFIG_PATH": "config",  # before what the machine or the environment configures
+    "JUPYTER_DATA_DIR": "data",
+    "JUPYTER_RUNTIME_DIR": "runtime",
+    "JUPYTERLAB_SETTINGS_DIR": "config/lab/user-settings",
+    "JUPYTERLAB_WORKSPACES_DIR": "config/lab/workspaces",
+}
+
+
+def main(private: Path) -> None:
+    """Run JupyterLab with the settings in `private` until told to stop or standard input ends."""
+    for name in _OURS:
+        os.environ.pop(name, None)
+    os.environ.pop("JUPYTER_PATH", None)
+    os.environ.update({name: str(private / folder) for name, folder in _FOLDERS.items()})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.argv = ["leman-launch"]
+    # After the folders are set: these modules read them when imported.
+    from jupyterlab.labapp import main as lab  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    lab()
+
+
+def _end_with_parent() -> None:
+    """Wait until the other end of standard input closes, however the parent ended."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

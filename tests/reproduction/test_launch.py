@@ -1,0 +1,446 @@
+"""`launch`: JupyterLab with the repository's kernels, private, and gone without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import pytest
+import websocket
+from browsers import chromium
+
+from leman.environments.model import Environment, Interpreter, Lock
+from leman.errors import LemanError, ToolError, UsageError
+from leman.reproduction.kernels import LemanContentsManager, is_python
+from leman.reproduction.launch import Kernel, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CELL = "import sys; print(sys.prefix)"
+FOREIGN = {"name": "conda-env-astro-py", "display_name": "Astro", "language": "python"}
+R = {"name": "ir", "display_name": "R", "language": "R"}
+
+# Runs in a process of its own, so that signals can be sent to it.
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_launch import environment_at
+from leman.reproduction.launch import Kernel, launch
+kernels = [Kernel(environment_at(Path({environment!r})))]
+ready = lambda url: print(url, flush=True)
+sys.exit(launch(kernels, Path({root!r}), port={port}, on_ready=ready))
+"""
+
+
+def environment_at(path: Path, digest: str = "ab" * 32) -> Environment:
+    """Describe the environment in a folder."""
+    python = Interpreter("{}.{}.{}".format(*sys.version_info[:3]), Path(sys.executable))
+    lock = Lock("", digest, python, date(2020, 5, 1), "", ())
+    return Environment(digest, path, python, lock.cutoff, lock)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Make an environment of its own prefix that finds ipykernel where these tests have it."""
+    path = tmp_path_factory.mktemp("environment") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(path)], check=True)
+    (site,) = path.glob("lib/python*/site-packages")
+    packages = [one for one in sys.path if one.endswith("site-packages")]
+    (site / "packages.pth").write_text("\n".join(packages))
+    return environment_at(path)
+
+
+def notebook(kernelspec: dict[str, str] | None, source: str = CELL) -> dict[str, Any]:
+    """Return a notebook of one cell that names this kernel."""
+    cell: dict[str, Any] = {
+        "id": "one",
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": source,
+    }
+    metadata: dict[str, Any] = {} if kernelspec is None else {"kernelspec": dict(kernelspec)}
+    return {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab."""
+
+    url: str
+    root: Path
+    environment: Environment
+    private: Path
+
+    @property
+    def base(self) -> str:
+        return self.url.partition("/lab")[0]
+
+    @property
+    def token(self) -> str:
+        return self.url.rpartition("token=")[2]
+
+    def client(self) -> httpx.Client:
+        headers = {"Authorization": f"token {self.token}"}
+        return httpx.Client(base_url=self.base, headers=headers, timeout=60, trust_env=False)
+
+
+def run_in_thread(
+    kernels: list[Kernel], root: Path, **options: Any
+) -> tuple[str, Callable[[], int]]:
+    """Launch in a thread; return the address and a function that stops it and gives the code."""
+    ready: queue.Queue[str | BaseException] = queue.Queue()
+    codes: list[int] = []
+
+    def run() -> None:
+        try:
+            codes.append(launch(kernels, root, on_ready=ready.put, **options))
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            ready.put(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    url = ready.get(timeout=120)
+    if isinstance(url, BaseException):
+        raise url
+
+    def stop() -> int:
+        base, token = url.partition("/lab")[0], url.rpartition("token=")[2]
+        header = {"Authorization": f"token {token}"}
+        httpx.post(f"{base}/api/shutdown", headers=header, timeout=60, trust_env=False)
+        thread.join(60)
+        return codes[0]
+
+    return url, stop
+
+
+@pytest.fixture(scope="module")
+def lab(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Run one JupyterLab for the tests that only look at it."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "sub dir").mkdir()
+    for name, kernelspec in (("foreign", FOREIGN), ("none", None), ("r", R)):
+        (root / "sub dir" / f"{name}.ipynb").write_text(json.dumps(notebook(kernelspec)))
+    pages: list[str] = []
+    url, stop = run_in_thread(
+        [Kernel(environment)], root, notebook="sub dir/foreign.ipynb", open_browser=pages.append
+    )
+    while not pages:
+        time.sleep(0.01)
+    yield Lab(url, root, environment, Path(pages[0].removeprefix("file://")).parent)
+    assert stop() == 0
+    assert not Path(pages[0].removeprefix("file://")).parent.exists()
+
+
+def run_code(lab: Lab, kernel_id: str, code: str) -> str:
+    """Run code in a kernel through the server's websocket; return what it printed."""
+    address = f"{lab.base.replace('http', 'ws', 1)}/api/kernels/{kernel_id}/channels"
+    connection = websocket.create_connection(
+        address, header=[f"Authorization: token {lab.token}"], timeout=60
+    )
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": "execute_request",
+        "session": uuid.uuid4().hex,
+        "username": "",
+        "version": "5.3",
+        "date": "",
+    }
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+    connection.send(json.dumps({**message, "channel": "shell"}))
+    printed, waiting = "", {"execute_reply", "idle"}  # they come in either order
+    with contextlib.closing(connection):
+        while waiting:
+            answer = json.loads(connection.recv())
+            if answer["parent_header"].get("msg_id") != header["msg_id"]:
+                continue
+            if answer["msg_type"] == "stream":
+                printed += answer["content"]["text"]
+            if answer["msg_type"] == "execute_reply":
+                assert answer["content"]["status"] == "ok", answer["content"]
+            waiting -= {answer["msg_type"], answer["content"].get("execution_state")}
+    return printed
+
+
+def test_only_the_repositorys_kernels_are_offered(lab: Lab) -> None:
+    """The menu lists the environment with Python and date, and not leman's own Python."""
+    with lab.client() as client:
+        specs = client.get("/api/kernelspecs").json()
+    assert specs["default"] == "leman-abababababab"
+    (spec,) = specs["kernelspecs"].values()
+    minor = "{}.{}".format(*sys.version_info[:2])
+    assert spec["spec"]["display_name"] == f"Python {minor} as of 2020-05-01 (leman)"
+
+
+@pytest.mark.parametrize("name", ["leman-abababababab", "python2", "conda-env-astro-py"])
+def test_any_python_name_gets_the_environments_kernel(lab: Lab, name: str) -> None:
+    """A kernel that is asked for by its own or by a foreign name runs in the environment."""
+    with lab.client() as client:
+        kernel = client.post("/api/kernels", json={"name": name}).json()
+        assert run_code(lab, kernel["id"], CELL).strip() == str(lab.environment.path)
+        said = run_code(lab, kernel["id"], "import os; print(sorted(os.environ.items()))")
+        assert lab.token not in said
+        assert str(lab.environment.path / "bin") in said
+        client.delete(f"/api/kernels/{kernel['id']}")
+
+
+def test_other_languages_are_not_run_as_python(lab: Lab) -> None:
+    """A kernel of R is said not to be here."""
+    with lab.client() as client:
+        assert client.post("/api/kernels", json={"name": "ir"}).status_code >= 400
+
+
+def test_the_token_is_demanded_and_hidden(lab: Lab) -> None:
+    """Without the token nothing is served; no process, log or readable file shows it."""
+    assert httpx.get(f"{lab.base}/api/contents", trust_env=False).status_code == 403
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            assert lab.token not in " ".join(process.cmdline())
+            assert lab.token not in str(process.environ())
+    holding = [
+        path
+        for path in lab.private.rglob("*")
+        if path.is_file() and lab.token.encode() in path.read_bytes()
+    ]
+    ours = {lab.private / "open.html", lab.private / "config/jupyter_server_config.json"}
+    assert {path.stat().st_mode & 0o777 for path in ours} == {0o600}
+    assert ours <= set(holding)
+    assert lab.private / "server.log" not in holding
+    assert lab.private.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_listens_on_this_machine_alone(lab: Lab) -> None:
+    """Every listening socket of the server and its kernels is bound to 127.0.0.1."""
+    bound = {
+        connection.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert bound == {"127.0.0.1"}
+    assert lab.url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.browser
+def test_a_notebook_of_a_foreign_kernel_opens_and_runs(lab: Lab) -> None:
+    """In a browser the notebook opens without a question, and a cell runs in the environment."""
+    path = lab.root / "sub dir" / "foreign.ipynb"
+    before = json.loads(path.read_text())
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        page.goto((lab.private / "open.html").as_uri())
+        page.wait_for_url("**/lab/**", timeout=60_000)
+        page.locator(".jp-KernelName", has_text="2020-05-01").wait_for(timeout=60_000)
+        assert page.locator(".jp-Dialog").count() == 0
+        page.locator(".jp-Notebook .jp-InputArea-editor").first.click()
+        page.keyboard.press("Shift+Enter")
+        output = page.locator(".jp-OutputArea-output").first
+        output.wait_for(timeout=60_000)
+        assert str(lab.environment.path) in output.inner_text()
+        page.keyboard.press("Control+s")
+        for _ in range(300):
+            after = json.loads(path.read_text())
+            if after["cells"][0]["outputs"]:
+                break
+            time.sleep(0.1)
+    assert after["cells"][0]["outputs"]
+    assert after["metadata"]["kernelspec"] == before["metadata"]["kernelspec"] == FOREIGN
+    assert "leman" not in json.dumps(after["metadata"])
+
+
+def test_a_port_in_use_gives_way_to_the_next(environment: Environment, tmp_path: Path) -> None:
+    """Where the wanted port is taken, another one is used and told."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        url, stop = run_in_thread([Kernel(environment)], tmp_path, port=port)
+        assert f":{port}/" not in url
+        assert stop() == 0
+
+
+@contextlib.contextmanager
+def program(
+    environment: Environment, root: Path, home: Path
+) -> Iterator[tuple[subprocess.Popen[str], Lab]]:
+    """Run `launch` in a process of its own, whose home and temporary folder are `home`."""
+    code = PROGRAM.format(
+        tests=str(Path(__file__).parent), environment=str(environment.path), root=str(root), port=0
+    )
+    variables = {**os.environ, "HOME": str(home), "TMPDIR": str(home)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=variables
+    ) as process:
+        assert process.stdout
+        yield process, Lab(process.stdout.readline().strip(), root, environment, home)
+        process.kill()
+
+
+def test_what_lies_in_the_repository_is_not_run_by_the_server(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """Modules and Jupyter settings in the repository have no say over leman's own process."""
+    evil = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("jupyterlab", "tornado", "sitecustomize", "jupyter_server_config", "json"):
+        (root / f"{name}.py").write_text(evil)
+    url, stop = run_in_thread([Kernel(environment)], root)
+    assert stop() == 0
+    assert url
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_behind(
+    environment: Environment, tmp_path: Path, number: signal.Signals
+) -> None:
+    """However leman ends, server and busy kernels end too; but for kill -9 no file remains.
+
+    The user's own Jupyter settings, here broken ones, have no say.
+    """
+    home = tmp_path / "home"
+    (home / ".jupyter").mkdir(parents=True)
+    (home / ".jupyter/jupyter_server_config.py").write_text("raise SystemExit('broken')")
+    (home / ".jupyter/jupyter_server_config.json").write_text('{"ServerApp": {"port": 1}}')
+    (tmp_path / "root").mkdir()
+    with program(environment, tmp_path / "root", home) as (process, lab):
+        with lab.client() as client:
+            kernel = client.post("/api/kernels", json={"name": "python3"}).json()
+        run_code(lab, kernel["id"], "import threading, time; "
+                 "threading.Thread(target=time.sleep, args=(600,)).start()")  # fmt: skip
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert len(started) == 2
+        process.send_signal(number)
+        code = process.wait(timeout=60)
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert alive == []
+    if number is not signal.SIGKILL:
+        assert code == 0
+        assert list(home.glob("leman-launch-*")) == []
+
+
+def test_a_server_that_cannot_start_says_why(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error holds the server's own words."""
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such library >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(ToolError, match="exit code 3") as caught:
+        launch([Kernel(environment)], tmp_path)
+    assert caught.value.output == "no such library"
+
+
+def test_wrong_arguments_are_refused(environment: Environment, tmp_path: Path) -> None:
+    """No environment, no folder, no such notebook, a notebook outside: each says what to do."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "outside.ipynb").write_text("{}")
+    kernels, root = [Kernel(environment)], tmp_path / "root"
+    with pytest.raises(LemanError, match="no environment"):
+        launch([], root)
+    with pytest.raises(UsageError, match="not a folder"):
+        launch(kernels, tmp_path / "nowhere")
+    for path in ("a.ipynb", "../outside.ipynb", str(tmp_path / "outside.ipynb")):
+        with pytest.raises(UsageError, match="there is no file"):
+            launch(kernels, root, notebook=path)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "language", "expected"),
+    [
+        ("python3", "", True), ("python2", "", True), ("conda-env-astro-py", "", True),
+        ("my project", "", True), ("", "", True), ("anything", "python", True),
+        ("rubin", "", True), ("cosmo", "", True), ("ir", "", False), ("julia-1.6", "", False),
+        ("xcpp17", "", False), ("conda-env-r-r", "R", False), ("python3", "julia", False),
+    ],
+)  # fmt: skip
+def test_python_is_told_from_other_languages(kernel: str, language: str, expected: bool) -> None:  # noqa: FBT001
+    """The language decides where it is given, else the kernel's name."""
+    assert is_python(kernel, language) is expected
+
+
+@pytest.fixture
+def contents(tmp_path: Path) -> LemanContentsManager:
+    """Serve a folder whose second.ipynb has an environment of its own."""
+    labels = {"leman-one": "One", "leman-two": "Two"}
+    return LemanContentsManager(
+        root_dir=str(tmp_path),
+        default_kernel="leman-one",
+        kernels={"second.ipynb": "leman-two"},
+        labels=labels,
+    )
+
+
+def fetched(contents: LemanContentsManager, path: str) -> dict[str, Any]:
+    """Return the model that a browser would get."""
+    return asyncio.run(contents.get(path))
+
+
+@pytest.mark.parametrize("kernelspec", [FOREIGN, {"name": "python3"}, None])
+@pytest.mark.parametrize(
+    ("path", "kernel"), [("a.ipynb", "leman-one"), ("second.ipynb", "leman-two")]
+)
+def test_a_notebook_keeps_the_kernel_that_its_author_named(
+    contents: LemanContentsManager,
+    tmp_path: Path,
+    path: str,
+    kernel: str,
+    kernelspec: dict[str, str] | None,
+) -> None:
+    """The browser sees the environment's kernel; what is saved is what the author had."""
+    (tmp_path / path).write_text(json.dumps(notebook(kernelspec)))
+    model = fetched(contents, path)
+    assert model["content"]["metadata"]["kernelspec"]["name"] == kernel
+    asyncio.run(contents.save(model, path))
+    assert json.loads((tmp_path / path).read_text())["metadata"] == notebook(kernelspec)["metadata"]
+
+
+def test_a_kernel_chosen_by_the_user_stays_chosen(
+    contents: LemanContentsManager, tmp_path: Path
+) -> None:
+    """After a save with another environment's kernel the notebook opens with that one again."""
+    (tmp_path / "a.ipynb").write_text(json.dumps(notebook(FOREIGN)))
+    model = fetched(contents, "a.ipynb")
+    model["content"]["metadata"]["kernelspec"] = {"name": "leman-two", "display_name": "Two"}
+    asyncio.run(contents.save(model, "a.ipynb"))
+    again = fetched(contents, "a.ipynb")["content"]["metadata"]["kernelspec"]
+    assert again["name"] == "leman-two"
+    assert json.loads((tmp_path / "a.ipynb").read_text())["metadata"]["kernelspec"] == FOREIGN
+
+
+def test_a_new_notebook_names_a_kernel_that_everybody_has(
+    contents: LemanContentsManager, tmp_path: Path
+) -> None:
+    """A notebook made here is saved as one of Python 3, so that it opens elsewhere."""
+    model = {"type": "notebook", "format": "json", "content": notebook({"name": "leman-one"})}
+    asyncio.run(contents.save(model, "new.ipynb"))
+    saved = json.loads((tmp_path / "new.ipynb").read_text())["metadata"]["kernelspec"]
+    assert saved == {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def test_notebooks_of_other_languages_stay_as_they_are(
+    contents: LemanContentsManager, tmp_path: Path
+) -> None:
+    """A notebook of R is served as it is on the disk."""
+    (tmp_path / "r.ipynb").write_text(json.dumps(notebook(R)))
+    assert fetched(contents, "r.ipynb")["content"]["metadata"]["kernelspec"] == R
