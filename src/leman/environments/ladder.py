@@ -67,9 +67,9 @@ class Trial:
         if name in self.constraints:
             was = self.constraints.pop(name).specifier
             changed = True
-        elif name in self.wants and self.wants[name].specifier:
-            was = self.wants[name].specifier
-            self.wants[name] = replace(self.wants[name], specifier="")
+        elif name in self.wants and (self.wants[name].specifier or self.wants[name].url):
+            was = self.wants[name].specifier or f" @ {self.wants[name].url}"
+            self.wants[name] = replace(self.wants[name], specifier="", url="")
             changed = True
         elif name in self.floors:
             was = self.floors.pop(name)

@@ -216,11 +216,15 @@ def _config(question: Question, folder: Path) -> None:
     (folder / "uv.toml").write_text(tomlkit.dumps(document))
 
 
-def _environment() -> dict[str, str]:
+def passed_on() -> dict[str, str]:
     """Return what uv and the builds that it starts may see: no secret of the user's session."""
     kept = {key: value for key, value in os.environ.items() if _KEPT.match(key)}
-    kept |= {key: os.environ[key] for key in ("HOME", "PATH", "TMPDIR") if key in os.environ}
-    return kept | {"LANG": "C.UTF-8", "UV_NO_CONFIG": "0", "GIT_TERMINAL_PROMPT": "0"}
+    return kept | {"LANG": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0"}
+
+
+def _environment() -> dict[str, str]:
+    own = {key: os.environ[key] for key in ("HOME", "PATH", "TMPDIR") if key in os.environ}
+    return passed_on() | own
 
 
 @contextmanager

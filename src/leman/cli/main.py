@@ -1,0 +1,79 @@
+"""The `leman` command: loads a command's module only when that command is called."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+
+import click
+
+from leman import __version__
+from leman.errors import LemanError
+
+COMMANDS = {
+    "run": ("leman.cli.run:run", "Run a source's notebooks again and compare every output."),
+    "launch": ("leman.cli.launch:launch", "Open a source in JupyterLab, as of its date."),
+    "env": ("leman.cli.env:env", "Look at, lock and remove environments."),
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a user meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="leman")
+def cli() -> None:
+    """Run any repository's notebooks again, in the environment of their date."""
+
+
+def main() -> None:
+    """Run the command line; every error of ours is two sentences and an exit code, no traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(2) from None
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. Nothing half-written was kept.", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for Python's own flush
+        raise SystemExit(1) from None
+    except LemanError as error:
+        show(error)
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def show(error: LemanError) -> None:
+    """Print an error of ours: what was found, then what to do."""
+    click.echo(f"leman: {error.message}", err=True)
+    output = getattr(error, "output", "")
+    if output:
+        click.echo(f"  {str(output).strip()[:2000]}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)

@@ -1,0 +1,139 @@
+"""What is to be run, decided before anything runs: needs, era, and what cannot run at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leman.environments.clock import Wishes, era_of, language_version
+from leman.environments.infer import Needs, needs_of, wants_of
+from leman.environments.model import Declarations, Era, Source, Want
+from leman.reproduction.eligibility import Eligibility, eligibility_of
+from leman.reproduction.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from leman.findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One notebook and how it shall be run; with a `reason`, it will not be, and why."""
+
+    path: str
+    era: Era | None = None
+    needs: Needs | None = None
+    wants: tuple[Want, ...] = ()
+    constraints: tuple[Want, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    eligibility: Eligibility = Eligibility()  # noqa: RUF009 - frozen
+    reason: Reason = Reason.NONE
+    message: str = ""
+    document: dict[str, Any] | None = None
+
+
+def plans(
+    source: Source,
+    notebooks: tuple[str, ...],
+    declared: Declarations,
+    wishes: Wishes,
+) -> Iterator[Plan]:
+    """Yield one plan a notebook, in their order."""
+    for path in notebooks:
+        yield _plan(source, path, declared, wishes)
+
+
+def read_notebook(source: Source, path: str) -> dict[str, Any] | Plan:
+    """Return a notebook's JSON, or the plan that says why there is none."""
+    if path in source.missing:
+        return Plan(path, reason=Reason.MISSING_BLOB, message="its content is not in this copy")
+    try:
+        document = json.loads((source.path / path).read_text(encoding="utf-8", errors="replace"))
+    except (ValueError, RecursionError) as error:
+        return Plan(
+            path, reason=Reason.NOT_A_NOTEBOOK, message=f"it is no valid JSON: {str(error)[:160]}"
+        )
+    except OSError as error:
+        return Plan(path, reason=Reason.MISSING_BLOB, message=str(error))
+    if not isinstance(document, dict) or not ("cells" in document or "worksheets" in document):
+        return Plan(path, reason=Reason.NOT_A_NOTEBOOK, message="it has no cells")
+    return document
+
+
+def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> Plan:
+    document = read_notebook(source, path)
+    if isinstance(document, Plan):
+        return document
+    other = other_language(document)
+    if other:
+        return Plan(
+            path,
+            reason=Reason.OTHER_LANGUAGE,
+            message=f"its kernel is {other}; leman runs Python 3",
+            document=document,
+        )
+    needs = needs_of(source.path, path, document)
+    if _is_python_2(document, needs):
+        return Plan(
+            path, reason=Reason.PYTHON_2, message="its code is Python 2", document=document
+        )
+    era = era_of(source, path, document, declared, wishes)
+    wants, limits, findings = wants_for(needs, declared, path, on=era.cutoff, era=era)
+    return Plan(
+        path,
+        era=era,
+        needs=needs,
+        wants=wants,
+        constraints=limits,
+        findings=findings,
+        eligibility=eligibility_of(source, path, document, needs, findings),
+        document=document,
+    )
+
+
+def wants_for(
+    needs: Needs, declared: Declarations, path: str, *, on: date, era: Era
+) -> tuple[tuple[Want, ...], tuple[Want, ...], tuple[Finding, ...]]:
+    """Join what a notebook imports with what is declared, for the era's first Python."""
+    own = declared.per_notebook.get(path, ())
+    return wants_of(needs, declared, own, on=on, minor=era.pythons[0])
+
+
+def other_language(document: dict[str, Any]) -> str:
+    """Return the language of a notebook that is not Python's, else ""."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    spec = metadata.get("kernelspec")
+    info = metadata.get("language_info")
+    spec = spec if isinstance(spec, dict) else {}
+    info = info if isinstance(info, dict) else {}
+    language = str(info.get("name") or spec.get("language") or metadata.get("language") or "")
+    if language.lower() in {"python", "ipython", "python3", ""}:
+        kernel = f"{spec.get('name', '')} {spec.get('display_name', '')}".lower()
+        named = ("julia", "bash", "octave", "matlab", "sagemath", "xeus-cling", "scala", "ruby")
+        if not language and kernel.split()[:1] == ["ir"]:
+            return "R"
+        return next((one for one in named if not language and one in kernel), "")
+    return language
+
+
+def _is_python_2(document: dict[str, Any], needs: Needs) -> bool:
+    version = language_version(document)
+    if version.startswith("2"):
+        return bool(needs.syntax) and needs.python_2
+    return needs.python_2 and not version
+
+
+def has_outputs(document: dict[str, Any]) -> bool:
+    """Tell whether any code cell of a notebook stores an output."""
+    sheets = document.get("worksheets")
+    holders = [document, *(sheets if isinstance(sheets, list) else [])]
+    return any(
+        isinstance(cell, dict) and cell.get("outputs")
+        for holder in holders
+        if isinstance(holder, dict)
+        for cell in (holder.get("cells") if isinstance(holder.get("cells"), list) else [])
+    )

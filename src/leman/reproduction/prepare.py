@@ -1,0 +1,186 @@
+"""From a source to its environments: one per group of notebooks of one Python and one time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leman.config import Settings, settings
+from leman.environments.clock import Wishes
+from leman.environments.detect import declared, notebook_files
+from leman.environments.fetch import fetch
+from leman.environments.model import Cluster, Declarations, Environment, Source, Want
+from leman.errors import LemanError, SourceError
+from leman.reproduction.options import Nobody
+from leman.reproduction.plan import Plan, plans
+from leman.reproduction.run import isolate
+from leman.reproduction.work import work_copy
+from leman.reproduction.workshop import Workshop, open_workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from leman.reproduction.options import Watcher
+
+_WARM = 60  # modules to import once when an environment is built
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A source in a work copy, and the environments of its notebooks."""
+
+    source: Source
+    work: Path
+    environments: tuple[tuple[Environment, tuple[str, ...]], ...]
+
+
+def clusters(chosen: list[Plan], workshop: Workshop) -> Iterator[tuple[Cluster, list[Plan]]]:
+    """Group plans that can share an environment: same Python, same quarter, no contradiction."""
+    groups: list[list[Plan]] = []
+    for plan in chosen:
+        for group in groups:
+            if _fits(plan, group, workshop):
+                group.append(plan)
+                break
+        else:
+            groups.append([plan])
+    for group in groups:
+        yield _cluster(group), group
+
+
+def _fits(plan: Plan, group: list[Plan], workshop: Workshop) -> bool:
+    first = group[0]
+    if plan.era is None or first.era is None:
+        return False
+    if _python(plan, workshop) != _python(first, workshop):
+        return False
+    if _quarter(plan.era.cutoff) != _quarter(first.era.cutoff):
+        return False
+    versions = {want.name: want.text() for other in group for want in other.wants}
+    return all(versions.get(want.name, want.text()) == want.text() for want in plan.wants)
+
+
+def _python(plan: Plan, workshop: Workshop) -> str:
+    if plan.era is None:
+        return ""
+    return workshop.interpreters_for(plan.era)[0].minor
+
+
+def _quarter(day: date) -> tuple[int, int]:
+    return day.year, (day.month - 1) // 3
+
+
+def _cluster(group: list[Plan]) -> Cluster:
+    eras = [plan.era for plan in group if plan.era]
+    era = max(eras, key=lambda one: one.cutoff)
+    wants: dict[str, Want] = {}
+    limits: dict[str, Want] = {}
+    for plan in group:
+        wants.update({want.name: want for want in plan.wants if want.name not in wants})
+        limits.update({want.name: want for want in plan.constraints})
+    return Cluster(
+        tuple(plan.path for plan in group),
+        era,
+        tuple(wants.values()),
+        tuple(want for name, want in limits.items() if name not in wants),
+    )
+
+
+def modules_to_warm(group: list[Plan]) -> tuple[str, ...]:
+    """Return what the notebooks of a group import from packages, for the bytecode to be there."""
+    found: dict[str, None] = {}
+    for plan in group:
+        if plan.needs:
+            for one in plan.needs.imports:
+                if one.top not in plan.needs.local and not one.optional:
+                    found[one.module] = None
+    return tuple(sorted(found)[:_WARM])
+
+
+def build(
+    cluster: Cluster, group: list[Plan], workshop: Workshop, watcher: Watcher
+) -> list[tuple[Plan, Environment | LemanError]]:
+    """Return the environment of each plan of a group; a group that fails is tried one by one."""
+
+    def told(message: str) -> None:
+        watcher.said(group[0].path if len(group) == 1 else "", message)
+
+    try:
+        made = workshop.environment(
+            cluster.wants,
+            constraints=cluster.constraints,
+            era=cluster.era,
+            imports=modules_to_warm(group),
+            progress=told,
+        )
+    except LemanError as error:
+        if len(group) == 1:
+            return [(group[0], error)]
+        return [
+            built for plan in group for built in build(_cluster([plan]), [plan], workshop, watcher)
+        ]
+    return [(plan, made) for plan in group]
+
+
+def look_at(
+    source: Source, wishes: Wishes | None = None
+) -> tuple[Declarations, tuple[Plan, ...]]:
+    """Return what a source declares and one plan for each of its notebooks."""
+    names = notebook_files(source.path, source.notebooks)
+    names = tuple(dict.fromkeys([*names, *_absent(source)]))
+    found = declared(source.path, names)
+    return found, tuple(plans(source, names, found, wishes or Wishes()))
+
+
+def _absent(source: Source) -> list[str]:
+    """Return notebooks that the source names but whose content is not here."""
+    wanted = [path for path in source.missing if path.endswith(".ipynb")]
+    hidden = [path for path in wanted if not any(p.startswith(".") for p in Path(path).parts)]
+    return [path for path in hidden if not source.notebooks or path in source.notebooks]
+
+
+@contextmanager
+def prepare(  # noqa: PLR0913 - the options of `leman launch`
+    spec: str,
+    *,
+    ref: str = "",
+    python: str = "",
+    date: date | None = None,
+    notebook: str = "",
+    own: Settings | None = None,
+    watcher: Watcher | None = None,
+) -> Iterator[Prepared]:
+    """Yield a source in a work copy with its environments built; the copy goes at the end.
+
+    Raises SourceError where there is no notebook that could be opened, and the reason why no
+    environment could be built where there is none.
+    """
+    chosen = own or settings()
+    heard = watcher or Nobody()
+    source = fetch(spec, ref=ref, cache=chosen.cache, progress=lambda text: heard.said("", text))
+    if notebook:
+        source = replace(source, notebooks=(notebook,))
+    workshop = open_workshop(chosen, isolate("auto"))
+    _, found = look_at(source, Wishes(python, date))
+    ready = [plan for plan in found if plan.era]
+    if not ready:
+        raise SourceError(
+            f"{spec} has no Python notebook" + (f": {found[0].message}" if found else ""),
+            hint="leman launches notebooks (.ipynb) whose language is Python 3.",
+        )
+    made: dict[str, tuple[Environment, list[str]]] = {}
+    failed: LemanError | None = None
+    for cluster, group in clusters(ready, workshop):
+        for plan, result in build(cluster, group, workshop, heard):
+            if isinstance(result, LemanError):
+                failed = result
+                heard.said(plan.path, f"no environment: {result.message}")
+            else:
+                made.setdefault(result.digest, (result, []))[1].append(plan.path)
+    if not made and failed:
+        raise failed
+    with work_copy(source, chosen.cache / "work") as work:
+        yield Prepared(source, work, tuple((one, tuple(names)) for one, names in made.values()))

@@ -1,0 +1,164 @@
+"""The copy that notebooks may change: the source itself is never touched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from leman.environments.model import Modification
+from leman.files import full_disk_said, remove_tree, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leman.environments.model import Source
+
+_LEFT_BEHIND = {".git", ".ipynb_checkpoints", "__pycache__", ".venv", "node_modules"}
+
+
+@contextmanager
+def work_copy(source: Source, folder: Path) -> Iterator[Path]:
+    """Yield a fresh copy of a source's files below `folder`; it is removed at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix="work-", dir=folder))
+    try:
+        yield copy(source, holder / (source.path.name or "source"))
+    finally:
+        remove_tree(holder)
+
+
+def copy(source: Source, target: Path) -> Path:
+    """Copy a source's files to `target` (made now), leaving out what no notebook reads."""
+    with full_disk_said(target):
+        shutil.copytree(
+            source.path,
+            target,
+            symlinks=True,
+            ignore=lambda _, names: [name for name in names if name in _LEFT_BEHIND],
+            copy_function=_copy,
+            ignore_dangling_symlinks=True,
+        )
+        for folder, _, _ in os.walk(target):
+            Path(folder).chmod(0o755)
+    return target
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy one file with its time; what is no regular file (a pipe, a device) is passed over."""
+    if Path(source).is_symlink():
+        with contextlib.suppress(OSError):
+            Path(target).symlink_to(Path(source).readlink())
+    elif Path(source).is_file():
+        shutil.copyfile(source, target)
+        shutil.copystat(source, target)
+        Path(target).chmod(Path(target).stat().st_mode | 0o600)
+
+
+def files_called(root: Path, name: str) -> list[str]:
+    """Return the files below `root` with this base name, first exactly, else whatever its case."""
+    every = [
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if not _LEFT_BEHIND.intersection(path.relative_to(root).parts) and path.exists()
+    ]
+    exact = [path for path in every if PurePosixPath(path).name == name]
+    return exact or [path for path in every if PurePosixPath(path).name.lower() == name.lower()]
+
+
+def place_file(work: Path, notebook: str, wanted: str, found: str) -> Modification | None:
+    """Copy `found` (below `work`) to where the notebook looks for it; None if that is outside."""
+    target = _inside(work, notebook, wanted)
+    if target is None or target.exists():
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    origin = work / found
+    if origin.is_dir():
+        shutil.copytree(origin, target, symlinks=True)
+    else:
+        shutil.copyfile(origin, target)
+    place = target.relative_to(work.resolve()).as_posix()
+    return Modification("link", place, f"a copy of {found}, the only file of that name")
+
+
+def make_folder(work: Path, notebook: str, wanted: str) -> Modification | None:
+    """Make the folder that a notebook writes to and that was not committed."""
+    target = _inside(work, notebook, wanted)
+    if target is None:
+        return None
+    folder = target if not target.suffix else target.parent
+    if folder.exists():
+        return None
+    folder.mkdir(parents=True)
+    return Modification("folder", folder.relative_to(work.resolve()).as_posix(), "made, was missing")
+
+
+def _inside(work: Path, notebook: str, wanted: str) -> Path | None:
+    here = (work / notebook).parent.resolve()
+    target = Path(os.path.normpath(here / wanted.replace("\\", "/")))
+    return target if target.is_relative_to(work.resolve()) and target != work else None
+
+
+def rewrite(work: Path, notebook: str, old: str, new: str) -> Modification | None:
+    """Replace a literal path in a notebook's code, in the work copy; None where it is not there."""
+    path = work / notebook
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    spellings = {old, old.replace("\\", "\\\\"), old.replace("/", "\\"), old.replace("/", "\\\\")}
+    changed = False
+    for cell in document.get("cells", []):
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            text = cell.get("source")
+            code = "".join(text) if isinstance(text, list) else str(text or "")
+            for spelling in sorted(spellings, key=len, reverse=True):
+                if spelling in code:
+                    code, changed = code.replace(spelling, new), True
+            cell["source"] = code
+    if not changed:
+        return None
+    write_atomic(path, json.dumps(document))
+    return Modification("path", notebook, f"{old} → {new}")
+
+
+def in_stored_order(work: Path, notebook: str) -> tuple[int, ...] | None:
+    """Sort a notebook's cells by the order in which the author ran them.
+
+    Returns the original position of each cell of the sorted notebook, for `restore_order`, or
+    None where the stored counts already rise or say nothing.
+    """
+    path = work / notebook
+    document = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    cells = document.get("cells")
+    if not isinstance(cells, list):
+        return None
+    ran = [cell.get("execution_count") for cell in cells if cell.get("cell_type") == "code"]
+    numbers = [count for count in ran if isinstance(count, int)]
+    if numbers == sorted(numbers) or len(set(numbers)) != len(numbers):
+        return None
+    last = 0.0
+    keys = []
+    for number, cell in enumerate(cells):
+        count = cell.get("execution_count") if cell.get("cell_type") == "code" else None
+        last = float(count) if isinstance(count, int) else last
+        keys.append((last, number))
+    order = tuple(number for _, number in sorted(keys))
+    document["cells"] = [cells[number] for number in order]
+    write_atomic(path, json.dumps(document))
+    return order
+
+
+def restore_order(executed: Path, order: tuple[int, ...]) -> None:
+    """Put the cells of an executed notebook back where the author has them."""
+    document = json.loads(executed.read_text(encoding="utf-8"))
+    cells = document["cells"]
+    if len(cells) == len(order):
+        document["cells"] = [cell for _, cell in sorted(zip(order, cells, strict=True), key=_first)]
+        write_atomic(executed, json.dumps(document))
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
