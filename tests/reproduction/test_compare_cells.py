@@ -136,6 +136,16 @@ def test_warnings_on_stderr_are_not_compared() -> None:
     assert written.verdict is Verdict.DIFFERENT
 
 
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "text", ["Selecting {} features", "accuracy {}%", "Setting up {}", "p = {}"]
+)
+def test_results_that_read_like_chatter_are_compared(name: str, text: str) -> None:
+    """Words that installers and progress bars use as well do not hide a number."""
+    found = only(stream(text.format(93), name), stream(text.format(94), name))
+    assert found.verdict is Verdict.DIFFERENT
+
+
 def test_widgets_are_said_not_to_be_compared() -> None:
     """A widget's view holds a random id only."""
     one = display(widget={"model_id": "1"}, plain="HBox(children=())")
@@ -155,7 +165,7 @@ def test_the_richest_common_form_decides() -> None:
 
 
 def test_exempt_and_volatile_tags() -> None:
-    """The author's tags exempt a cell or call it volatile; equal outputs stay equal."""
+    """The author's tags exempt a cell or call it volatile; an error is never excused so."""
     for tag in ("leman:exempt", "nbval-ignore-output", "nbval-skip"):
         comparison = compare(notebook(stream("1"), tags=[tag]), notebook(stream("2")))
         assert [one.verdict for one in comparison.outputs] == [Verdict.EXEMPT]
@@ -163,6 +173,8 @@ def test_exempt_and_volatile_tags() -> None:
     volatile = notebook(stream("1"), tags=["leman:volatile"])
     assert verdicts(volatile, notebook(stream("2"))) == [Verdict.VOLATILE]
     assert compare(volatile, notebook(stream("2"))).same is Same.NOT_COMPARED
+    assert verdicts(volatile, volatile) == [Verdict.VOLATILE]
+    assert verdicts(volatile, notebook(error("E", "x"))) == [Verdict.DIFFERENT]
 
 
 def test_the_tolerance_tag() -> None:

@@ -115,7 +115,11 @@ def _compare_cell(
             judgement = judge(one, other, partners.get(other.index), place.tolerance)
         else:
             continue
-        yield _verdict(place, one, other, _tagged(judgement, place.tags)), judgement.failed
+        crashed = (one is not None and one.kind == "error") != (
+            other is not None and other.kind == "error"
+        )
+        tagged = _tagged(judgement, place.tags, crashed=crashed)
+        yield _verdict(place, one, other, tagged), judgement.failed
 
 
 def _partners(new: list[Output], again: list[Output]) -> dict[int, Output]:
@@ -127,13 +131,14 @@ def _partners(new: list[Output], again: list[Output]) -> dict[int, Output]:
     }
 
 
-def _tagged(judgement: Judgement, tags: Tags) -> Judgement:
+def _tagged(judgement: Judgement, tags: Tags, *, crashed: bool) -> Judgement:
+    """Apply the author's tags; no tag makes an error out of, or in place of, a result volatile."""
     detail = "; ".join(filter(None, (judgement.detail, tags.note)))
-    if tags.volatile and judgement.verdict is Verdict.DIFFERENT:
+    if tags.volatile and judgement.verdict is not Verdict.NOT_COMPARED and not crashed:
         return replace(
             judgement,
             verdict=Verdict.VOLATILE,
-            detail=f"volatile by the author's tag leman:volatile; {detail}",
+            detail="; ".join(filter(None, ("volatile by the author's tag leman:volatile", detail))),
         )
     if tags.rtol is not None and judgement.verdict is Verdict.TOLERANT:
         detail = f"{detail} (tolerance {tags.rtol:g} by the author's tag)"

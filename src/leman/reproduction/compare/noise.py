@@ -22,7 +22,7 @@ _LOG = re.compile(
     re.VERBOSE,
 )
 _PROGRESS = re.compile(
-    r"\d{1,3}(?:\.\d+)?\s?%|\bit/s\b|\bs/it\b|\bETA\b|ms/step|s/step|━|\d{1,12}/\d{1,12}\s?\[|[#=.]{6,}|█"
+    r"\d{1,3}%\||^\s*\d{1,3}(?:\.\d{1,9})?\s?%|\bit/s\b|\bs/it\b|\bETA\b|ms/step|s/step|━|\d{1,12}/\d{1,12}\s?\[|[#=.]{6,}|█"
 )
 _INSTALLER = re.compile(
     r"""^\s*(?:
@@ -41,6 +41,15 @@ _INSTALLER = re.compile(
     )""",
     re.VERBOSE,
 )
+# Lines that nothing but an installer prints; the others above count only beside one of these.
+_SURELY_INSTALLER = re.compile(
+    r"^\s*(?:Requirement already|Collecting \S+|Successfully (?:installed|uninstalled)"
+    r"|Installing collected|Get:\d|Reading package lists|Solving environment"
+    r"|Looking in (?:index|link)"
+    r"|Note: you may need to restart|Resolved \d+ package|Audited \d+ package|## Package Plan"
+    r"|Found existing installation|# All requested packages|Defaulting to user installation)",
+    re.MULTILINE,
+)
 _BAR = re.compile(r"^[\s━█▏▎▍▌▋▊▉╸|-]+[\d.]+/[\d.]+ ?[kMG]?B")
 _NAMES = re.compile(r"^[\s\[\](),]*(?:<[\w.\s:…]{1,300}>[\s\[\](),]*)+(?:dtype=object[\s)]*)?$")
 _MOST = 200_000
@@ -56,12 +65,18 @@ def only_chatter(text: str) -> bool:
     if "Traceback (most recent call last)" in text:
         return False
     warned = False
+    installing = _SURELY_INSTALLER.search(text) is not None
     for line in text.splitlines():
         if not line.strip():
             continue
         if _WARNING.search(line):
             warned = True
-        elif not (warned or _LOG.match(line) or _PROGRESS.search(line) or _INSTALLER.match(line)):
+        elif not (
+            warned
+            or _LOG.match(line)
+            or _PROGRESS.search(line)
+            or (installing and _INSTALLER.match(line))
+        ):
             return False
     return True
 
@@ -79,7 +94,10 @@ def _is_bar(line: str) -> bool:
 
 def only_installing(text: str) -> bool:
     """Say whether text is the log of an installer (pip, uv, conda, apt)."""
-    lines = [line for line in as_shown(text[:_MOST]).splitlines() if line.strip()]
+    shown = as_shown(text[:_MOST])
+    if not _SURELY_INSTALLER.search(shown):
+        return False
+    lines = [line for line in shown.splitlines() if line.strip()]
     known = [bool(_INSTALLER.match(line) or _BAR.match(line)) for line in lines]
     return bool(lines) and any(known[:3]) and sum(known) >= 0.9 * len(known)
 
