@@ -42,7 +42,11 @@ _PATCHES = {
 }
 _WHEELS = timedelta(days=150)  # until the compiled stack has wheels for a new Python
 _SLOW_WHEELS = timedelta(days=270)  # before 2019 it took longer
-_OLD_INSTALLATION = timedelta(days=3 * 365)  # hardly anybody works with an older one
+# An installation made by hand has the patch release of its month, and its packages are of that
+# time; a Python of Linux distributions (and Colab) stays for years while packages move on.
+_OLD_INSTALLATION = timedelta(days=400)
+_OLD_DISTRIBUTION = timedelta(days=4 * 365)
+_DISTRIBUTED = {"3.6.8", "3.6.9", "3.7.3", "3.8.10", "3.9.2", "3.9.6", "3.10.12", "3.11.2", "3.12.3"}
 _TIME = re.compile(r"^(20[1-9]\d)-(\d\d)-(\d\d)[T ]")
 
 
@@ -105,9 +109,7 @@ def run_times(notebook: dict[str, Any]) -> Iterator[date]:
             yield datetime.fromtimestamp(stamp / 1000, UTC).date()
 
 
-def _date(
-    source: Source, path: str, notebook: dict[str, Any], version: str
-) -> tuple[date, str]:
+def _date(source: Source, path: str, notebook: dict[str, Any], version: str) -> tuple[date, str]:
     ran = max(run_times(notebook), default=None)
     first, last = cell_dates(source, path)
     if ran and (last is None or ran <= last + timedelta(days=31)):
@@ -140,7 +142,8 @@ def within_life(day: date, why: str, minor: str, version: str = "") -> tuple[dat
     if day < earliest:
         return earliest, f"{why}, moved on until packages were built for Python {minor}"
     of_patch = _released(version) if version.startswith(f"{minor}.") else None
-    latest = of_patch + _OLD_INSTALLATION if of_patch else None
+    usual = _OLD_DISTRIBUTION if version in _DISTRIBUTED else _OLD_INSTALLATION
+    latest = of_patch + usual if of_patch else None
     if latest and day > latest:
         return latest, f"{why}, moved back: Python {version} was old by then"
     return day, why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from leman import __version__
-from leman.environments.model import Environment, Source
+from leman.environments.clock import Wishes
+from leman.environments.model import Declarations, Environment, Source
 from leman.errors import LemanError, SourceError, SpaceError
 from leman.files import remove_tree
 from leman.reproduction.model import (
@@ -23,6 +25,7 @@ from leman.reproduction.model import (
     Status,
 )
 from leman.reproduction.options import Nobody, Options, Watcher
+from leman.reproduction.plan import Plan
 from leman.reproduction.prepare import build, clusters, look_at
 from leman.reproduction.run import isolate
 from leman.reproduction.single import Place, run_one
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leman.config import Settings
-    from leman.environments.model import Declarations
-    from leman.reproduction.plan import Plan
+
+Look = Callable[[Source, Wishes | None], tuple[Declarations, tuple[Plan, ...]]]
 
 # Skipped: nothing that leman promises to run; all others count as failed.
 _SKIPPED = {Reason.OTHER_LANGUAGE, Reason.PYTHON_2}
@@ -63,17 +66,19 @@ def reproduce(
     settings: Settings,
     options: Options | None = None,
     watcher: Watcher | None = None,
+    look: Look = look_at,
 ) -> Report:
     """Run every notebook of `source` and compare its outputs with the stored ones.
 
     Executed notebooks are written below ``output/notebooks``. Raises SourceError where there is
     no notebook at all, IsolationError where a sandbox was asked for and cannot be had, SpaceError
-    where the disk is full; whatever happens to one notebook is in its result.
+    where the disk is full; whatever happens to one notebook is in its result. `look` says what a
+    source declares and plans its notebooks.
     """
     asked, heard = options or Options(), watcher or Nobody()
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     isolation = isolate(asked.isolation, network=asked.network)
-    declared, found = look_at(source, asked.wishes)
+    declared, found = look(source, asked.wishes)
     if not found:
         raise SourceError(
             f"there is no notebook in {source.url}",
