@@ -1,4 +1,4 @@
-"""What a package index offers: versions, upload times, and for which Pythons (PEP 503, 691, 700)."""
+"""What a package index offers: versions, upload times, for which Pythons (PEP 503, 691, 700)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import Version
 
 from leman.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from packaging.version import Version
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _LINK = re.compile(r"<a\s([^>]*)>([^<]*)</a>", re.IGNORECASE)
@@ -78,7 +79,7 @@ class Index:
                 fetched = pool.map(lambda name: self._fetched(web, name), missing)
                 found.update(dict(zip(missing, fetched, strict=True)))
         return {
-            name: parse(name, text if text is not None else self._cached(name, None) or "")
+            name: parse(text if text is not None else self._cached(name, None) or "")
             for name, text in found.items()
         }
 
@@ -105,7 +106,10 @@ class Index:
             text = answer.text if answer.text.lstrip().startswith("{") else _from_html(answer.text)
         else:
             return None
-        slim = json.dumps({"files": [_slim(file) for file in json.loads(text)["files"]]})
+        try:
+            slim = json.dumps({"files": [_slim(file) for file in json.loads(text)["files"]]})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None  # a proxy's or a login's answer in place of the index's
         write_atomic(self._path(name), slim)
         return slim
 
@@ -130,13 +134,13 @@ def _from_html(page: str) -> str:
     return json.dumps({"files": files})
 
 
-def parse(name: str, text: str) -> tuple[Release, ...]:
+def parse(text: str) -> tuple[Release, ...]:
     """Read one project's page into releases; files of unknown form are passed over."""
     if not text:
         return ()
     gathered: dict[Version, list[dict[str, Any]]] = {}
     for file in json.loads(text)["files"]:
-        version = _version(name, file["filename"])
+        version = _version(file["filename"])
         if version is not None and not file.get("yanked"):
             gathered.setdefault(version, []).append(file)
     return tuple(_release(version, gathered[version]) for version in sorted(gathered))
@@ -156,7 +160,7 @@ def _release(version: Version, files: list[dict[str, Any]]) -> Release:
     )
 
 
-def _version(name: str, filename: str) -> Version | None:
+def _version(filename: str) -> Version | None:
     try:
         if filename.endswith(".whl"):
             return parse_wheel_filename(filename)[1]
@@ -196,7 +200,7 @@ def newest(
     specifier: str = "",
     wheels_only: bool = False,
 ) -> Release | None:
-    """Return the newest final release of a specifier that existed `by` a date and runs on `minor`."""
+    """Return the newest final release of a specifier that existed `by` a date and suits `minor`."""
     try:
         allowed = SpecifierSet(specifier)
     except InvalidSpecifier:
