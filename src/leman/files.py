@@ -102,11 +102,11 @@ def _rmtree(path: Path, onerror: Any) -> None:  # noqa: ANN401 - the signature c
         shutil.rmtree(path, onerror=lambda function, name, info: onerror(function, name, info[1]))
 
 
-def size_of(path: Path) -> int:
-    """Return the bytes that a folder's files occupy on disk, each inode counted once."""
+def size_of(*paths: Path) -> int:
+    """Return the bytes that the files of folders occupy on disk, each inode counted once."""
     seen: set[tuple[int, int]] = set()
     total = 0
-    for folder, _, names in os.walk(path):
+    for folder, _, names in (found for path in paths for found in os.walk(path)):
         for name in names:
             with contextlib.suppress(OSError):
                 info = os.lstat(os.path.join(folder, name))  # noqa: PTH118 - hot loop

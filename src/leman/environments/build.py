@@ -25,7 +25,7 @@ import tomlkit
 from filelock import FileLock
 
 from leman.environments import lock as locks
-from leman.environments.index import Index
+from leman.environments.holds import alone, hold
 from leman.environments.interface import silent
 from leman.environments.ladder import Trial, climb
 from leman.environments.model import Attempt, Environment, Interpreter, Lock, Want
@@ -36,6 +36,8 @@ from leman.files import full_disk_said, remove_tree, size_of, write_atomic
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
+
+    from leman.environments.index import Index
 
 BUILD_ROUNDS = 10
 _NAME_LENGTH = 32  # of the digest; 128 bits keep shebang lines and socket paths short
@@ -130,18 +132,18 @@ class UvBuilder:
         """
         final = self.home / lock.digest[:_NAME_LENGTH]
         environment = Environment(lock.digest, final, lock.python, lock.cutoff, lock)
-        if _complete(final):
-            _touch(final)
-            return environment
         with full_disk_said(final):
             self.home.mkdir(parents=True, exist_ok=True)
+        hold(final)
+        if _complete(final):
+            return environment
         asked = question or Question((), lock.python.path, lock.cutoff)
         with FileLock(self.home / f".{final.name}.lock"):
             if not _complete(final):
                 self._sweep(final.name)
                 progress(f"installing {len(lock.packages)} packages")
                 self._build(lock, final, asked, progress)
-        _touch(final)
+        hold(final)
         return environment
 
     def _build(
@@ -214,6 +216,7 @@ class UvBuilder:
     def at(self, digest: str, python: Interpreter) -> Environment | None:
         """Return the built environment whose digest starts with `digest`, or None."""
         for path in sorted(self.home.glob(f"{digest[:_NAME_LENGTH]}*")):
+            hold(path)
             if _complete(path):
                 lock = locks.read((path / "pylock.toml").read_text(), python)
                 return Environment(lock.digest, path, lock.python, lock.cutoff, lock)
@@ -222,9 +225,7 @@ class UvBuilder:
 
 def built(home: Path) -> Iterator[Path]:
     """Yield the folders of all complete environments, the one used longest ago first."""
-    yield from sorted(
-        (path for path in home.glob("[0-9a-f]*") if _complete(path)), key=last_used
-    )
+    yield from sorted((path for path in home.glob("[0-9a-f]*") if _complete(path)), key=last_used)
 
 
 def last_used(path: Path) -> float:
@@ -234,34 +235,54 @@ def last_used(path: Path) -> float:
 
 
 def prune(
-    home: Path, *, keep_days: float, quota: int | None = None, everything: bool = False
+    home: Path,
+    *,
+    keep_days: float,
+    quota: int | None = None,
+    everything: bool = False,
+    dry: bool = False,
 ) -> list[tuple[Path, int]]:
     """Remove environments not used for `keep_days`, then the oldest until `quota` bytes hold.
 
-    Returns what was removed with the bytes that it freed. One that is being built is left alone.
+    Returns what was removed with the bytes that it held. One that is being built, or that any
+    process holds (see `hold`), is left alone. With `dry` nothing is removed.
     """
     removed = []
     for left in home.glob(".build-*"):
         lock = FileLock(home / f".{left.name.split('-')[1]}.lock", timeout=0)
         with contextlib.suppress(TimeoutError), lock:
             removed.append((left, size_of(left)))
-            remove_tree(left)
+            if not dry:
+                remove_tree(left)
     total = size_of(home) if quota is not None else 0
     for path in list(built(home)):
         old = time.time() - last_used(path) > keep_days * 86400
         if not (everything or old or (quota is not None and total > quota)):
             continue
         size = size_of(path)
-        doomed = path.with_name(f".build-{path.name}-pruned")
-        with FileLock(home / f".{path.name}.lock"):
-            os.chmod(path, 0o755)  # noqa: PTH101 - a read-only folder cannot be renamed
-            path.rename(doomed)
-            remove_tree(doomed)
+        if _held(path) if dry else not _removed(path):
+            continue
         total -= size
-        for marker in (home / f".{path.name}.used", home / f".{path.name}.lock"):
-            marker.unlink(missing_ok=True)
         removed.append((path, size))
     return removed
+
+
+def _held(path: Path) -> bool:
+    with alone(path) as free:
+        return not free
+
+
+def _removed(path: Path) -> bool:
+    doomed = path.with_name(f".build-{path.name}-pruned")
+    with FileLock(path.with_name(f".{path.name}.lock")), alone(path) as free:
+        if not free:
+            return False
+        path.chmod(0o755)  # a read-only folder cannot be renamed
+        path.rename(doomed)
+        remove_tree(doomed)
+        for suffix in (".used", ".lock"):
+            path.with_name(f".{path.name}{suffix}").unlink(missing_ok=True)
+    return True
 
 
 def close_to_edits(environment: Path) -> None:
@@ -277,11 +298,6 @@ def close_to_edits(environment: Path) -> None:
 
 def _complete(path: Path) -> bool:
     return (path / "leman.json").exists()
-
-
-def _touch(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        (path.parent / f".{path.name}.used").touch()
 
 
 def _raise_if_full(error: ToolError, where: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from leman.environments.holds import hold
 from leman.environments.interface import silent
 from leman.environments.model import (
     Attempt,
@@ -128,7 +129,7 @@ class CondaBuilder:
             answer = self._ask(request | {"target": str(path)}, progress)
             if "error" in answer:
                 raise self._failure(answer, f"the environment {lock.digest[:12]} was not built")
-        path.with_name(f".{path.name}.used").touch()  # what `leman env prune` goes by
+        hold(path)
         environment = Environment(lock.digest, path, lock.python, lock.cutoff, lock)
         if not environment.executable.exists():
             raise EnvironmentBuildError(

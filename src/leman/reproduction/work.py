@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from leman.environments.model import Modification
 from leman.files import full_disk_said, remove_tree, write_atomic
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from leman.environments.model import Source
 
+IN_USE = ".in-use"  # locked as long as the process lives that works in the copy
 _LEFT_BEHIND = {".git", ".ipynb_checkpoints", "__pycache__", ".venv", "node_modules"}
 
 
@@ -28,7 +31,8 @@ def work_copy(source: Source, folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix="work-", dir=folder))
     try:
-        yield copy(source, holder / (source.path.name or "source"))
+        with FileLock(holder / IN_USE):
+            yield copy(source, holder / (source.path.name or "source"))
     finally:
         remove_tree(holder)
 
@@ -95,7 +99,9 @@ def make_folder(work: Path, notebook: str, wanted: str) -> Modification | None:
     if folder.exists():
         return None
     folder.mkdir(parents=True)
-    return Modification("folder", folder.relative_to(work.resolve()).as_posix(), "made, was missing")
+    return Modification(
+        "folder", folder.relative_to(work.resolve()).as_posix(), "made, was missing"
+    )
 
 
 def _inside(work: Path, notebook: str, wanted: str) -> Path | None:
