@@ -237,9 +237,7 @@ def _modules(root: Path, stamp: int) -> dict[str, tuple[str, ...]]:
         for name in names:
             found.setdefault(name, []).append(place)
         for name in folders:
-            if not (folder / name / "__init__.py").exists() and any(
-                (folder / name).glob("*.py")
-            ):
+            if not (folder / name / "__init__.py").exists() and any((folder / name).glob("*.py")):
                 found.setdefault(name, []).append(place)
     _SEEN[root, stamp] = {name: tuple(sorted(set(at), key=len)) for name, at in found.items()}
     return _SEEN[root, stamp]

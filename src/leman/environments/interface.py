@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from leman.environments.model import Environment, Interpreter, Lock, Source, Want
 
 
-
-
 def silent(_message: str) -> None:
     """Report progress to nobody."""
 

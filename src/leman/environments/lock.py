@@ -38,9 +38,7 @@ _STONE_AGE = timedelta(days=3 * 365)
 _STACK = frozenset({"numpy", "scipy", "pandas", "matplotlib", "scikit-learn", "h5py", "pillow"})
 
 
-def resolve(
-    trial: Trial, uv: Uv, *, progress: Callable[[str], None], rounds: int = ROUNDS
-) -> str:
+def resolve(trial: Trial, uv: Uv, *, progress: Callable[[str], None], rounds: int = ROUNDS) -> str:
     """Return uv's lock text for `trial`, climbing the repair ladder where it must.
 
     Raises ResolutionError with uv's last words.
@@ -74,9 +72,7 @@ def trial_for(
 ) -> Trial:
     """Return the first trial: floors for loose names, room for pins that are newer than the date."""
     chosen = {want.name: want for want in wants}
-    limits = {
-        want.name: want for want in constraints if want.name not in chosen and want.specifier
-    }
+    limits = {want.name: want for want in constraints if want.name not in chosen and want.specifier}
     releases = index.releases({*chosen, *limits, *_STACK})
     window = max(cutoff, _SETUPTOOLS)
     trial = Trial(
@@ -93,7 +89,9 @@ def trial_for(
             _place_in_time(trial, want)
     for name in _STACK - {*chosen, *limits}:
         _place_in_time(trial, Want(name))
-    for name in [name for name, want in limits.items() if not _exists(releases[name], want, python)]:
+    for name in [
+        name for name, want in limits.items() if not _exists(releases[name], want, python)
+    ]:
         if releases[name]:
             trial.unpin(name, f"no such version runs on Python {python.minor}")
     return trial
@@ -136,9 +134,7 @@ def _place_in_time(trial: Trial, want: Want) -> None:
         return
     if not want.specifier and found.uploaded:
         floor = next(
-            one
-            for one in releases
-            if one.uploaded and one.uploaded > found.uploaded - _STONE_AGE
+            one for one in releases if one.uploaded and one.uploaded > found.uploaded - _STONE_AGE
         )
         trial.floors[name] = f">={min(floor.version, found.version)}"
 
