@@ -42,6 +42,7 @@ class Trial:
     metadata: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     build_needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     keep: frozenset[str] = frozenset({"ipykernel"})
+    dated: bool = True  # whether the index gives upload times
     attempts: list[Attempt] = field(default_factory=list)
     modifications: list[Modification] = field(default_factory=list)
 
@@ -59,6 +60,7 @@ class Trial:
             metadata=tuple((*key, needs) for key, needs in sorted(self.metadata.items())),
             build_dependencies=dict(self.build_needs),
             prereleases=any(_prerelease(want.specifier) for want in self.wants.values()),
+            dated=self.dated,
         )
 
     def unpin(self, name: str, why: str) -> bool:
@@ -180,9 +182,9 @@ def _build_need(trial: Trial, text: str) -> bool:
 
 
 def _unbuildable(trial: Trial, text: str) -> bool:
-    """A package that does not build: another version, then one with wheels, then none."""
+    """Take what has wheels of a package that does not build, else any version, else none."""
     names = _named(
-        rf"(?:Failed to build|Failed to download and build|Failed to prepare distributions.*?build) "
+        r"(?:Failed to build|Failed to download and build|Failed to prepare distributions.*?build) "
         rf"`{_NAME}(?: ?[=@][^`]*)?`",
         text,
     )
@@ -202,7 +204,7 @@ def _unbuildable(trial: Trial, text: str) -> bool:
 
 
 def _unknown(trial: Trial, text: str) -> bool:
-    """A name that the index does not have."""
+    """Drop a name that the index does not have."""
     changed = False
     for name in _named(rf"{_NAME} was not found in the package registry", text):
         changed |= trial.drop(name, "the package index has no such package")
@@ -210,10 +212,11 @@ def _unknown(trial: Trial, text: str) -> bool:
 
 
 def _no_such_version(trial: Trial, text: str) -> bool:
-    """A version that never existed, came later, or does not run on this Python."""
+    """Unpin a version that never existed, came later, or does not run on this Python."""
     patterns = (
         rf"there (?:is|are) no versions? of {_NAME}(?:\[[^\]]*\])?[=<>!~]",
-        rf"(?:Because|and|that|because) {_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has no (?:usable )?wheels",
+        rf"(?:Because|and|that|because) {_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has no"
+        r" (?:usable )?wheels",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has a non-PEP",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* depends on Python",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* (?:was yanked|has no )",
@@ -243,7 +246,7 @@ def _pinned(trial: Trial, name: str) -> bool:
 
 
 def _unparsable(trial: Trial, text: str) -> bool:
-    """A requirement line that is no PEP 508."""
+    """Unpin a requirement line that is no PEP 508."""
     if "parse requirement" not in text:
         return False
     changed = False
@@ -254,7 +257,7 @@ def _unparsable(trial: Trial, text: str) -> bool:
 
 
 def _needs_compiler_of_source(trial: Trial, text: str) -> bool:
-    """A want with no wheel for this Python and date, although wheels were asked for."""
+    """Allow a build where wheels were asked for and there is none for this Python and date."""
     for name in _named(rf"disabled for `{_NAME}`", text):
         if name in trial.only_binary and not trial.wants.get(name, Want("")).specifier:
             trial.only_binary.discard(name)
@@ -267,7 +270,7 @@ def _needs_compiler_of_source(trial: Trial, text: str) -> bool:
 
 
 def _not_at_all(trial: Trial, text: str) -> bool:
-    """A package that uv names as the one without any usable release."""
+    """Drop a package that uv names as the one without any usable release."""
     patterns = (
         rf"all versions of {_NAME} (?:have|has|need|depend)",
         rf"(?:Because|because|and) {_NAME} (?:has no|cannot be used)",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import tomllib
 from dataclasses import asdict
 from datetime import UTC, date, timedelta
@@ -27,12 +28,16 @@ from leman.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leman.environments.index import Release
     from leman.environments.uv import Uv
 
 ROUNDS = 24
 # Legacy sdists need setuptools ≥ 40.8 (2019-02-05), which uv asks for in every setup.py build.
 _SETUPTOOLS = date(2019, 2, 8)
 _STONE_AGE = timedelta(days=3 * 365)
+_UNREACHABLE = re.compile(
+    r"error sending request|status server error|tcp connect error|dns error|network was disabled"
+)
 # What nearly everything depends on: a floor under these keeps uv from going back, release by
 # release, to source distributions of another decade.
 _STACK = frozenset({"numpy", "scipy", "pandas", "matplotlib", "scikit-learn", "h5py", "pillow"})
@@ -49,6 +54,7 @@ def resolve(trial: Trial, uv: Uv, *, progress: Callable[[str], None], rounds: in
             return uv.compile(trial.question())
         except ToolError as error:
             complaint = error.output or error.message
+        _raise_if_unreachable(trial, complaint)
         before = len(trial.attempts)
         if not climb(trial, complaint):
             break
@@ -61,6 +67,17 @@ def resolve(trial: Trial, uv: Uv, *, progress: Callable[[str], None], rounds: in
     )
 
 
+def _raise_if_unreachable(trial: Trial, complaint: str) -> None:
+    """Say that the index cannot be asked, lest its silence count as "no such package"."""
+    addresses = [want.url.split("+")[-1].split("#")[0] for want in trial.wants.values() if want.url]
+    theirs = any(address in complaint for address in addresses)
+    if _UNREACHABLE.search(complaint) and "Failed to build" not in complaint and not theirs:
+        raise ResolutionError(
+            f"the package index could not be reached: {_first_cause(complaint)}",
+            hint="Check the network, or name an index that answers with LEMAN_INDEX_URL.",
+        )
+
+
 def trial_for(
     wants: tuple[Want, ...],
     *,
@@ -70,7 +87,7 @@ def trial_for(
     index: Index,
     heavy: frozenset[str] = frozenset(),
 ) -> Trial:
-    """Return the first trial: floors for loose names, room for pins that are newer than the date."""
+    """Return the first trial: floors for loose names, room for pins newer than the date."""
     chosen = {want.name: want for want in wants}
     limits = {want.name: want for want in constraints if want.name not in chosen and want.specifier}
     releases = index.releases({*chosen, *limits, *_STACK})
@@ -83,6 +100,7 @@ def trial_for(
         constraints=limits,
         only_binary=set(heavy),
         package_cutoffs={"setuptools": window, "wheel": window} if cutoff < window else {},
+        dated=not any(releases.values()) or any(map(_dated, releases.values())),
     )
     for want in wants:
         if not want.url:
@@ -97,8 +115,12 @@ def trial_for(
     return trial
 
 
-def _exists(releases: tuple[Any, ...], want: Want, python: Interpreter) -> bool:
+def _exists(releases: tuple[Release, ...], want: Want, python: Interpreter) -> bool:
     return bool(newest(releases, by=date.max, minor=python.minor, specifier=want.specifier))
+
+
+def _dated(releases: tuple[Release, ...]) -> bool:
+    return any(release.uploaded for release in releases)
 
 
 def _place_in_time(trial: Trial, want: Want) -> None:
@@ -106,7 +128,7 @@ def _place_in_time(trial: Trial, want: Want) -> None:
     name, releases = want.name, trial.releases[want.name]
     if not releases:
         return  # unknown or unreachable: uv's own answer decides
-    if not any(release.uploaded for release in releases):
+    if not _dated(releases):
         return  # an index without dates; said so in the lock's findings
     minor = trial.python.minor
     heavy = name in trial.only_binary

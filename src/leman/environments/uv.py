@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
-_KEPT = re.compile(r"^(https?_proxy|no_proxy|all_proxy|ssl_cert_.*|uv_.*|pip_index_url)$", re.I)
+_KEPT = re.compile(
+    r"^(https?_proxy|no_proxy|all_proxy|ssl_cert_.*|uv_.*|pip_index_url)$", re.IGNORECASE
+)
 
 
 def unwrapped(command: list[str], _writable: tuple[Path, ...]) -> list[str]:
@@ -45,6 +47,7 @@ class Question:
     metadata: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     build_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prereleases: bool = False
+    dated: bool = True  # uv refuses every file of an index without upload times under a cut-off
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,11 @@ class Uv:
             _config(question, folder)
             python = str(path / "bin" / "python")
             done = self._run(
-                ["pip", "sync", "pylock.toml", "--python", python, "--link-mode", "hardlink"]
-                + ["--config-file", "uv.toml", "--exclude-newer", _instant(question.cutoff)]
-                + _package_cutoffs(question),
+                [
+                    *("pip", "sync", "pylock.toml", "--python", python),
+                    *("--link-mode", "hardlink", "--config-file", "uv.toml"),
+                    *_cutoffs(question),
+                ],
                 folder,
                 writable=(path,),
                 timeout=self.install_timeout,
@@ -121,6 +126,13 @@ class Uv:
                     output=_plain(done.stderr + done.stdout),
                     code=done.returncode,
                 )
+
+    def prune_cache(self, *, everything: bool) -> None:
+        """Remove from the cache what nothing can use any more, or all of it. Raises ToolError."""
+        with _folder() as folder:
+            done = self._run(["cache", "clean" if everything else "prune"], folder)
+        if done.returncode != 0:
+            raise ToolError("uv could not clean its cache", output=_plain(done.stderr))
 
     def _run(
         self,
@@ -171,7 +183,7 @@ def _compile_arguments(question: Question, folder: Path) -> list[str]:
     _config(question, folder)
     arguments = ["pip", "compile", "wanted.in", "-o", "pylock.toml", "--format", "pylock.toml"]
     arguments += ["--python", str(question.python), "--no-header", "-q", "--generate-hashes"]
-    arguments += ["--config-file", "uv.toml", "--exclude-newer", _instant(question.cutoff)]
+    arguments += ["--config-file", "uv.toml"]
     (folder / "wanted.in").write_text("\n".join(question.requirements) + "\n")
     for flag, lines in (
         ("--constraints", question.constraints),
@@ -185,16 +197,16 @@ def _compile_arguments(question: Question, folder: Path) -> list[str]:
     for name in question.only_binary:
         arguments += ["--only-binary", name]
     arguments += ["--prerelease", "allow"] if question.prereleases else []
-    return arguments + _package_cutoffs(question)
+    return arguments + _cutoffs(question)
 
 
-def _package_cutoffs(question: Question) -> list[str]:
-    pairs = sorted(question.package_cutoffs.items())
-    return [
-        part
-        for name, day in pairs
-        for part in ("--exclude-newer-package", f"{name}={_instant(day)}")
-    ]
+def _cutoffs(question: Question) -> list[str]:
+    if not question.dated:
+        return []
+    arguments = ["--exclude-newer", _instant(question.cutoff)]
+    for name, day in sorted(question.package_cutoffs.items()):
+        arguments += ["--exclude-newer-package", f"{name}={_instant(day)}"]
+    return arguments
 
 
 def _instant(day: date) -> str:
