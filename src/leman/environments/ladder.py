@@ -215,8 +215,7 @@ def _no_such_version(trial: Trial, text: str) -> bool:
     """Unpin a version that never existed, came later, or does not run on this Python."""
     patterns = (
         rf"there (?:is|are) no versions? of {_NAME}(?:\[[^\]]*\])?[=<>!~]",
-        rf"(?:Because|and|that|because) {_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has no"
-        r" (?:usable )?wheels",
+        rf"(?:[Bb]ecause|and|that) {_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has no (?:usable )?wheels",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* has a non-PEP",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* depends on Python",
         rf"{_NAME}(?:\[[^\]]*\])?[=<>!~][^ ]* (?:was yanked|has no )",
