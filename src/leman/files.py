@@ -19,6 +19,7 @@ from leman.errors import SpaceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+IN_USE = ".in-use"  # a lock in a work copy, held as long as the process that works there lives
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -89,6 +89,11 @@ def _cluster(group: list[Plan]) -> Cluster:
     )
 
 
+def alone(plan: Plan) -> Cluster:
+    """Return the cluster of one notebook."""
+    return _cluster([plan])
+
+
 def modules_to_warm(group: list[Plan]) -> tuple[str, ...]:
     """Return what the notebooks of a group import from packages, for the bytecode to be there."""
     found: dict[str, None] = {}
@@ -125,9 +130,7 @@ def build(
     return [(plan, made) for plan in group]
 
 
-def look_at(
-    source: Source, wishes: Wishes | None = None
-) -> tuple[Declarations, tuple[Plan, ...]]:
+def look_at(source: Source, wishes: Wishes | None = None) -> tuple[Declarations, tuple[Plan, ...]]:
     """Return what a source declares and one plan for each of its notebooks."""
     names = notebook_files(source.path, source.notebooks)
     names = tuple(dict.fromkeys([*names, *_absent(source)]))
@@ -165,11 +168,23 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
         source = replace(source, notebooks=(notebook,))
     workshop = open_workshop(chosen, isolate("auto"))
     _, found = look_at(source, Wishes(python, date))
+    made = environments_of(spec, found, workshop, heard)
+    with work_copy(source, chosen.cache / "work") as work:
+        yield Prepared(source, work, made)
+
+
+def environments_of(
+    spec: str, found: tuple[Plan, ...], workshop: Workshop, heard: Watcher
+) -> tuple[tuple[Environment, tuple[str, ...]], ...]:
+    """Return the environments of a source's plans, built where they were not, with their notebooks.
+
+    A notebook that gets none is told to `heard`; the reason is raised where none gets one.
+    """
     ready = [plan for plan in found if plan.era]
     if not ready:
         raise SourceError(
             f"{spec} has no Python notebook" + (f": {found[0].message}" if found else ""),
-            hint="leman launches notebooks (.ipynb) whose language is Python 3.",
+            hint="leman opens and locks notebooks (.ipynb) whose language is Python 3.",
         )
     made: dict[str, tuple[Environment, list[str]]] = {}
     failed: LemanError | None = None
@@ -182,5 +197,4 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
                 made.setdefault(result.digest, (result, []))[1].append(plan.path)
     if not made and failed:
         raise failed
-    with work_copy(source, chosen.cache / "work") as work:
-        yield Prepared(source, work, tuple((one, tuple(names)) for one, names in made.values()))
+    return tuple((one, tuple(names)) for one, names in made.values())

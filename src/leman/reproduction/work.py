@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from leman.environments.model import Modification
-from leman.files import full_disk_said, remove_tree, write_atomic
+from leman.files import IN_USE, full_disk_said, remove_tree, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leman.environments.model import Source
 
-IN_USE = ".in-use"  # locked as long as the process lives that works in the copy
 _LEFT_BEHIND = {".git", ".ipynb_checkpoints", "__pycache__", ".venv", "node_modules"}
 
 
@@ -88,6 +87,18 @@ def place_file(work: Path, notebook: str, wanted: str, found: str) -> Modificati
         shutil.copyfile(origin, target)
     place = target.relative_to(work.resolve()).as_posix()
     return Modification("link", place, f"a copy of {found}, the only file of that name")
+
+
+def own_copy(work: Path, notebook: str, name: str) -> Modification | None:
+    """Put a copy of the whole source below the notebook's folder, as a clone of it would be."""
+    target = _inside(work, notebook, name)
+    if target is None or target.exists():
+        return None
+    with tempfile.TemporaryDirectory(dir=work.parent) as aside:
+        whole = Path(aside) / "copy"
+        shutil.copytree(work, whole, symlinks=True)
+        whole.rename(target)
+    return Modification("link", name, "a copy of the source itself, which the notebook clones")
 
 
 def make_folder(work: Path, notebook: str, wanted: str) -> Modification | None:

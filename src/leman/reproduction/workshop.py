@@ -82,6 +82,16 @@ class Workshop:
             return built
         raise last or EnvironmentBuildError("no environment could be built")
 
+    def known(
+        self, wants: tuple[Want, ...], constraints: tuple[Want, ...], era: Era
+    ) -> Environment | None:
+        """Return what `environment` built before for the same question, None if it did not."""
+        for python in self.interpreters_for(era)[:3]:
+            found = self._known(_key(wants, constraints, python, era.cutoff), python)
+            if found:
+                return found
+        return None
+
     def interpreters_for(self, era: Era) -> tuple[Interpreter, ...]:
         """Return this machine's interpreters for an era, the wanted ones first.
 
