@@ -9,6 +9,7 @@ stay eligible: the rate of eligible notebooks is a lower bound.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from leman.environments.detect.notebooks import code_cells
 from leman.environments.infer import python_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leman.environments.infer import Needs
     from leman.environments.model import Source
     from leman.findings import Finding
@@ -33,7 +36,7 @@ _NETWORK = re.compile(
     r"(?:requests|urllib\.request|urllib2|httpx|session)\.(?:get|post|urlopen|urlretrieve)\("
     r"|\burl(?:open|retrieve)\(|\bwget\b|\bcurl\s|git\s+clone|gdown|kaggle\s|\bEntrez\.|DataReader\("
     r"|\byf\.|from_pretrained\(|fetch_(?:openml|20news|california|lfw|covtype|kddcup|rcv1|olivetti)"
-    r"|load_dataset\(|nltk\.download|TimeSeries\.fetch|fetch_open_data|boto3|storage\.Client"
+    r"|load_dataset\(|nltk\.(?:download|corpus)|stopwords\.words|word_tokenize\(|spacy\.load\(|TimeSeries\.fetch|fetch_open_data|boto3|storage\.Client"
     r"|read_\w+\(\s*['\"](?:https?|s3|gs|ftp)://"
 )
 _INPUT = re.compile(r"(?<![\w.])(?:raw_)?input\(|getpass\(")
@@ -65,6 +68,8 @@ def eligibility_of(
         return Eligibility(False, "input", "it waits for somebody to type")
     if unknown := [one for one in findings if one.code == "unknown-module"]:
         return Eligibility(False, "unpublished-module", unknown[0].message)
+    if unnamed := undefined(tuple(code)):
+        return Eligibility(False, "author-error", f"{unnamed[0]} is used and defined nowhere")
     for name in files_read(tuple(code)):
         verdict = _file(source, path, name)
         if verdict:
@@ -74,6 +79,52 @@ def eligibility_of(
     if match:
         return Eligibility(False, "network", f"it asks the network: {match[0].strip()[:60]}")
     return Eligibility()
+
+
+def undefined(cells_code: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that cells use at their top level and no cell defines, imports or deletes.
+
+    Nothing is said of notebooks with ``import *`` or with magics, which may define any name.
+    """
+    defined: set[str] = set(dir(builtins)) | {"display", "get_ipython", "In", "Out", "exit", "quit"}
+    used: dict[str, None] = {}
+    for code in cells_code:
+        if re.search(r"import\s+\*|^\s*pass\s*$|\bexec\(|globals\(|locals\(", code, re.MULTILINE):
+            return ()
+        try:
+            tree = ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ()
+        for node in ast.walk(tree):
+            defined |= _defines(node)
+        used.update(dict.fromkeys(_top_names(tree)))
+    return tuple(name for name in used if name not in defined and not name.startswith("_"))
+
+
+def _defines(node: ast.AST) -> set[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return {name}
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return {(alias.asname or alias.name).split(".")[0] for alias in names}
+        case ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            return {name}
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return set(names)
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return {name}
+    return set()
+
+
+def _top_names(node: ast.AST) -> Iterator[str]:
+    """Yield names that are looked up when a cell runs, not when a function of it is called."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
+            yield child.id
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Try):
+            yield from _top_names(child)
 
 
 def _cells_that_fail(notebook: dict[str, Any]) -> bool:

@@ -37,6 +37,11 @@ _GONE_FROM = re.compile(
 )
 _FRAME = re.compile(r"(?:site-packages|dist-packages)/([A-Za-z_]\w*)")
 _WRITES = re.compile(r"savefig|to_\w+\(|save|write|dump|open\([^)]*['\"][wax]|mkdir|imwrite|export")
+_ARROW = re.compile(r"^-+>")
+_RAW = re.compile(
+    r"https?://(?:raw\.githubusercontent\.com|github\.com)/([\w.-]+)/([\w.-]+)/"
+    r"(?:raw/|blob/)?(?:refs/heads/)?([\w./%-]+)"
+)
 _STEPS = (timedelta(days=365), timedelta(days=3 * 365), timedelta(days=-365))
 
 
@@ -51,6 +56,7 @@ class Case:
     constraints: tuple[Want, ...]
     packages: tuple[LockedPackage, ...] = ()
     python: str = ""
+    origin: str = ""  # the source's address, to know its own files when a notebook asks for them
     python_paths: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
     first_run: tuple[str, ...] = ()  # notebooks to run before, for the files that they write
@@ -124,6 +130,61 @@ def _abi(case: Case, failure: Failure) -> bool:
     return _add(case, "numpy", "another package was built against numpy 1", "<2")
 
 
+def _failing_lines(failure: Failure) -> str:
+    """Return the lines that the traceback's arrows point to: the calls on the way to the error."""
+    return "\n".join(line for line in failure.traceback.splitlines() if _ARROW.match(line))
+
+
+def _is_absolute(path: str) -> bool:
+    return bool(re.match(r"^(?:[A-Za-z]:|[\\/]|~)", path))
+
+
+def _clone(case: Case, failure: Failure) -> bool:
+    """The source's own folder, which the notebook clones first because it ran elsewhere."""
+    wanted = missing_path(failure) or ""
+    top = wanted.replace("\\", "/").removeprefix("/content/").strip("/").split("/")[0]
+    if not top or "clone" in case.done or (case.work / top).exists():
+        return False
+    code = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+    if not re.search(rf"git clone[^\n]*/{re.escape(top)}(?:\.git)?\b", code):
+        return False
+    if top.lower() not in case.origin.lower():
+        return False
+    case.done.add("clone")
+    change = case.apply(lambda work: copies.own_copy(work, case.path, top))
+    return bool(change) and case.note(f"offer the source as {top}", f"{wanted} not found", change)
+
+
+def _own_address(case: Case, failure: Failure) -> bool:
+    """A file of the source itself that the notebook reads through the network."""
+    if failure.reason is not Reason.NETWORK:
+        return False
+    code = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+    for match in _RAW.finditer(code):
+        owner, name, inside = match[1], match[2], match[3]
+        if match[0] in case.done or name.lower() not in case.origin.lower():
+            continue
+        case.done.add(match[0])
+        found = _tail_of(case.work, inside)
+        up = "../" * (len(PurePosixPath(case.path).parts) - 1)
+        if not found:
+            continue
+        change = case.apply(lambda work: copies.rewrite(work, case.path, match[0], up + found))  # noqa: B023
+        if change:
+            return case.note(f"read {found} of the source", f"{owner}/{name} out of reach", change)
+    return False
+
+
+def _tail_of(work: Path, inside: str) -> str:
+    """Return the file that an address names after its branch, whose name may hold slashes."""
+    parts = inside.split("/")
+    for cut in range(1, len(parts)):
+        path = "/".join(parts[cut:])
+        if (work / path).is_file():
+            return path
+    return ""
+
+
 def _file(case: Case, failure: Failure) -> bool:
     """A file that lies elsewhere in the source, or that another notebook writes."""
     wanted = missing_path(failure)
@@ -136,12 +197,12 @@ def _file(case: Case, failure: Failure) -> bool:
     found = copies.files_called(case.work, base)
     best = _best(found, wanted)
     why = f"{wanted} was not found"
-    absolute = bool(re.match(r"^(?:[A-Za-z]:|[\\/]|~)", wanted))
+    absolute = _is_absolute(wanted)
     if best and not absolute:
         change = case.apply(lambda work: copies.place_file(work, case.path, wanted, best))
         if change:
             return case.note(f"copy {best}", why, change)
-    if best or absolute:
+    if best or (absolute and "chdir" in _failing_lines(failure)):
         change = _redirect(case, wanted, best)
         if change:
             return case.note(f"read {best or 'the work copy'} instead of {wanted}", why, change)
@@ -206,7 +267,9 @@ def _redirect(case: Case, wanted: str, best: str) -> Modification | None:
 def _folder(case: Case, failure: Failure) -> bool:
     """An output folder that git does not keep because it was empty."""
     wanted = missing_path(failure)
-    if not wanted or not _WRITES.search(failure.traceback or "") or f"dir {wanted}" in case.done:
+    if not wanted or _is_absolute(wanted) or f"dir {wanted}" in case.done:
+        return False
+    if not _WRITES.search(_failing_lines(failure)):
         return False
     case.done.add(f"dir {wanted}")
     change = case.apply(lambda work: copies.make_folder(work, case.path, wanted))
@@ -281,6 +344,8 @@ def _time(case: Case, failure: Failure) -> bool:
 RUNGS: tuple[Callable[[Case, Failure], bool], ...] = (
     _abi,
     _module,
+    _clone,
+    _own_address,
     _folder,
     _file,
     _order,

@@ -43,7 +43,6 @@ _FINAL = {
     Reason.MEMORY,
     Reason.INPUT,
     Reason.SYNTAX,
-    Reason.NETWORK,
     Reason.CREDENTIALS,
     Reason.NOT_A_NOTEBOOK,
 }
@@ -119,6 +118,7 @@ class _Worker:
             constraints=plan.constraints,
             packages=environment.lock.packages,
             python=environment.python.minor,
+            origin=self.place.source.url,
             python_paths=plan.needs.paths,
         )
 

@@ -225,6 +225,7 @@ _PATH_ERRORS = frozenset(
 )
 _REFUSED = re.compile(r"\[Errno (?:1|13|30)\]|Permission denied|Read-only file system")
 _NETWORK = _any(
+    r"Please use the NLTK Downloader|Can't find model '\w+_\w+'",
     r"^URLError|ConnectionError|ConnectTimeout|ReadTimeout|ConnectionRefused|ConnectionReset",
     r"gaierror|SSLError|SSLCertVerification|RemoteDisconnected|ProxyError|MaxRetryError",
     r"NewConnectionError|ServerNotFoundError|HTTPError|HTTPStatusError|ConnectError|EndpointConn",
