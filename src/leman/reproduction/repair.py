@@ -56,6 +56,7 @@ class Case:
     constraints: tuple[Want, ...]
     packages: tuple[LockedPackage, ...] = ()
     python: str = ""
+    site: Path | None = None  # the environment's site-packages
     origin: str = ""  # the source's address, to know its own files when a notebook asks for them
     python_paths: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
@@ -121,6 +122,22 @@ def _module(case: Case, failure: Failure) -> bool:
     if top in standard_library("3.11") or not known or case.has(name):
         return False
     return _add(case, name, f"{failure.name}: {failure.text[:100]}")
+
+
+def _submodule(case: Case, failure: Failure) -> bool:
+    """A part of a package that something else imported in the author's session."""
+    match = re.search(r"module '(\w+)' has no attribute '(\w+)'", failure.text)
+    if not match or case.site is None:
+        return False
+    package, name = match[1], match[2]
+    place = case.site / package
+    there = (place / f"{name}.py").is_file() or (place / name / "__init__.py").is_file()
+    line = f"import {package}.{name}"
+    if not there or line in case.done:
+        return False
+    case.done.add(line)
+    change = case.apply(lambda work: copies.begin_with(work, case.path, line))
+    return bool(change) and case.note(line, failure.text[:100], change)
 
 
 def _abi(case: Case, failure: Failure) -> bool:
@@ -343,6 +360,7 @@ def _time(case: Case, failure: Failure) -> bool:
 
 RUNGS: tuple[Callable[[Case, Failure], bool], ...] = (
     _abi,
+    _submodule,
     _module,
     _clone,
     _own_address,

@@ -119,6 +119,7 @@ class _Worker:
             packages=environment.lock.packages,
             python=environment.python.minor,
             origin=self.place.source.url,
+            site=site_packages(environment),
             python_paths=plan.needs.paths,
         )
 
@@ -168,6 +169,7 @@ class _Worker:
             fixed=True,
         )
         case.packages = made.lock.packages
+        case.site = site_packages(made)
         return made
 
     def _run_other(self, case: Case, other: str, environment: Environment) -> None:
@@ -272,6 +274,11 @@ class _Worker:
         second = _load(out)
         remove_tree(out)
         return second
+
+
+def site_packages(environment: Environment) -> Path | None:
+    """Return the folder of an environment's packages."""
+    return next(iter(environment.path.glob("lib/python3*/site-packages")), None)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -141,6 +141,20 @@ def rewrite(work: Path, notebook: str, old: str, new: str) -> Modification | Non
     return Modification("path", notebook, f"{old} → {new}")
 
 
+def begin_with(work: Path, notebook: str, line: str) -> Modification | None:
+    """Put a line of code before a notebook's first code cell's own, in the work copy."""
+    path = work / notebook
+    document = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    for cell in document.get("cells", []):
+        text = cell.get("source")
+        code = "".join(text) if isinstance(text, list) else str(text or "")
+        if cell.get("cell_type") == "code" and code.strip() and not code.startswith("%%"):
+            cell["source"] = f"{line}\n{code}"
+            write_atomic(path, json.dumps(document))
+            return Modification("cell", notebook, f"begins with `{line}`")
+    return None
+
+
 def in_stored_order(work: Path, notebook: str) -> tuple[int, ...] | None:
     """Sort a notebook's cells by the order in which the author ran them.
 
