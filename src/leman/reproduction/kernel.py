@@ -126,7 +126,8 @@ def start(place: Place, *, processes_limit: int) -> Kernel:
     try:
         connection_file = _write_connection_file(folder)
         if place.home:
-            shutil.copytree(place.home, folder / "home")
+            # Links stay links: what they name counts inside the sandbox, never outside.
+            shutil.copytree(place.home, folder / "home", symlinks=True)
         argv = _kernel_argv(place.python, connection_file)
         group = processes.Group.make(processes_limit)
         adopt_orphans()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -26,9 +27,11 @@ from leman.reproduction.model import (
 )
 from leman.reproduction.options import Nobody, Options, Watcher
 from leman.reproduction.plan import Plan
+from leman.reproduction.post_build import Setting, post_build
 from leman.reproduction.prepare import build, clusters, look_at
 from leman.reproduction.run import isolate
 from leman.reproduction.single import Place, run_one
+from leman.reproduction.start import with_start
 from leman.reproduction.taxonomy import TAXONOMY
 from leman.reproduction.work import work_copy
 from leman.reproduction.workshop import Workshop, open_workshop
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leman.config import Settings
+    from leman.findings import Finding
 
 Look = Callable[[Source, Wishes | None], tuple[Declarations, tuple[Plan, ...]]]
 
@@ -57,6 +61,7 @@ class _Run:
     work: Path
     again: Path | None
     watcher: Watcher
+    home: Path | None = None
 
 
 def reproduce(
@@ -79,6 +84,7 @@ def reproduce(
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     isolation = isolate(asked.isolation, network=asked.network)
     declared, found = look(source, asked.wishes)
+    declared = with_start(source.path, declared)
     if not found:
         raise SourceError(
             f"there is no notebook in {source.url}",
@@ -92,7 +98,7 @@ def reproduce(
         work = stack.enter_context(work_copy(source, place))
         again = stack.enter_context(work_copy(source, place)) if asked.twice else None
         run = _Run(source, declared, asked, workshop, output, work, again, heard)
-        results, environments = _results(run, found)
+        results, environments, seen = _results(run, found)
     return Report(
         source=source,
         environments=environments,
@@ -102,7 +108,12 @@ def reproduce(
         seconds=time.monotonic() - began,
         leman=__version__,
         machine=_machine(),
-        findings=(*source.findings, *declared.findings, *(f for p in found for f in p.findings)),
+        findings=(
+            *source.findings,
+            *declared.findings,
+            *(finding for plan in found for finding in plan.findings),
+            *seen,
+        ),
     )
 
 
@@ -119,7 +130,7 @@ def _machine() -> dict[str, str]:
 
 def _results(
     run: _Run, found: tuple[Plan, ...]
-) -> tuple[list[NotebookResult], tuple[Environment, ...]]:
+) -> tuple[list[NotebookResult], tuple[Environment, ...], tuple[Finding, ...]]:
     done: dict[str, NotebookResult] = {}
     used: dict[str, Environment] = {}
     ready = [plan for plan in found if plan.era]
@@ -132,6 +143,7 @@ def _results(
         pairs += build(cluster, group, run.workshop, run.watcher)
     order = {plan.path: number for number, plan in enumerate(found)}
     pairs.sort(key=lambda pair: order[pair[0].path])
+    run, seen = _with_post_build(run, pairs)
     with ThreadPoolExecutor(max(1, run.options.jobs)) as pool:
         for result, own in pool.map(lambda pair: _one(run, *pair), pairs):
             done[result.path] = result
@@ -145,9 +157,30 @@ def _results(
     for plan in found:
         run.watcher.finished(done[plan.path])
     named = {result.environment for result in done.values()}
-    return [done[plan.path] for plan in found], tuple(
-        one for digest, one in used.items() if digest in named
+    environments = tuple(one for digest, one in used.items() if digest in named)
+    return [done[plan.path] for plan in found], environments, seen
+
+
+def _with_post_build(
+    run: _Run, pairs: list[tuple[Plan, Environment | LemanError]]
+) -> tuple[_Run, tuple[Finding, ...]]:
+    """Run the source's postBuild in each work copy, with the environment of most notebooks."""
+    script = run.declared.post_build
+    built = [one for _, one in pairs if isinstance(one, Environment)]
+    if not script or not built:
+        return run, ()
+    run.watcher.said("", f"running {script}")
+    setting = Setting(
+        Counter(built).most_common(1)[0][0],
+        run.workshop.isolation,
+        run.options.limits,
+        run.declared.environment_variables,
+        hidden=(run.workshop.settings.home,),
     )
+    first = post_build(script, run.work, setting)
+    if run.again:
+        post_build(script, run.again, setting)
+    return replace(run, home=first.home), first.findings
 
 
 def _grouped(ready: list[Plan], run: _Run, done: dict[str, NotebookResult]):  # noqa: ANN202
@@ -174,6 +207,7 @@ def _one(
         again=run.again,
         output=run.output,
         variables=tuple(sorted(run.declared.environment_variables.items())),
+        home=run.home,
     )
     result, used = run_one(plan, environment, place, run.workshop, run.options, run.watcher)
     if not second:

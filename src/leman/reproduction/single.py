@@ -23,6 +23,7 @@ from leman.reproduction.model import (
     Status,
 )
 from leman.reproduction.plan import has_outputs
+from leman.reproduction.post_build import combined_home
 from leman.reproduction.repair import Case, repair
 from leman.reproduction.run import Surroundings, execute
 from leman.reproduction.taxonomy import TAXONOMY, missing_module, missing_path
@@ -50,13 +51,17 @@ _FINAL = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a notebook runs: the source, its work copies, and the report's folder."""
+    """Where a notebook runs: the source, its work copies, and the report's folder.
+
+    `home` is what private homes start with beside an environment's own.
+    """
 
     source: Source
     work: Path
     again: Path | None
     output: Path
     variables: tuple[tuple[str, str], ...] = ()
+    home: Path | None = None
 
 
 @dataclass(slots=True)
@@ -189,7 +194,7 @@ class _Worker:
         surroundings = Surroundings(
             hidden=(home,),
             variables=tuple(variables.items()),
-            home=warm_home(environment, self.workshop.settings.cache / "homes" / environment.digest),
+            home=self._home(environment),
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         return execute(
@@ -202,6 +207,11 @@ class _Worker:
             surroundings=surroundings,
             on_cell=lambda done, total: self.watcher.cell(case.path, done, total),
         )
+
+    def _home(self, environment: Environment) -> Path | None:
+        folder = self.workshop.settings.cache / "homes" / environment.digest
+        own = self.place.work.parent / "homes" / environment.digest
+        return combined_home(warm_home(environment, folder), self.place.home, own)
 
     def result(self, case: Case, execution: Execution, environment: Environment) -> NotebookResult:
         """Return what is known of the notebook without its comparison."""
