@@ -55,6 +55,7 @@ class Shelf:
     """What the index offers, in which form, and which projects it was asked for."""
 
     url: str = ""
+    lasting: bool = True  # files may be kept by who fetched them, as those of large indexes
     form: str = "json"  # or "html", "html-dated", "broken", or the text of every page: "{…"
     projects: dict[str, list[File]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -63,6 +64,11 @@ class Shelf:
         """Offer one more file."""
         name = file.filename.split("-")[0].replace("_", "-").lower()
         self.projects.setdefault(name, []).append(file)
+
+    def file(self, filename: str) -> File | None:
+        """Return the file of this name, if the index has it."""
+        every = (file for files in self.projects.values() for file in files)
+        return next((file for file in every if file.filename == filename), None)
 
 
 def wheel(
@@ -153,44 +159,56 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for the shelf of its server."""
+
+    server: _Server
+
+    def do_GET(self) -> None:
+        shelf = self.server.shelf
+        kind, name = (*self.path.strip("/").split("/"), "", "")[:2]
+        if kind == "simple":
+            shelf.asked.append(name)
+        if shelf.form == "broken":
+            self._answer(503, "text/plain", b"down for maintenance")
+        elif kind == "simple" and shelf.form.startswith("{"):
+            self._answer(200, "application/json", shelf.form.encode())
+        elif kind == "simple" and name in shelf.projects:
+            self._answer(200, *_page(shelf, name))
+        elif kind == "files" and (file := shelf.file(name)):
+            self._answer(200, "application/octet-stream", file.content)
+        else:
+            self._answer(404, "text/plain", b"not here")
+
+    do_HEAD = do_GET  # noqa: N815 - http.server's name
+
+    def _answer(self, code: int, kind: str, body: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if self.server.shelf.lasting and self.path.startswith("/files/"):
+            self.send_header("Cache-Control", "max-age=365000000, immutable, public")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.shelf = shelf
+
+
 @contextmanager
 def serve(*files: File, form: str = "json") -> Iterator[Shelf]:
     """Serve an index of `files` on loopback while the block runs."""
     shelf = Shelf(form=form)
     for file in files:
         shelf.add(file)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, name = (*self.path.strip("/").split("/"), "", "")[:2]
-            found = {file.filename: file for every in shelf.projects.values() for file in every}
-            if kind == "simple":
-                shelf.asked.append(name)
-            if shelf.form == "broken":
-                self._answer(503, "text/plain", b"down for maintenance")
-            elif kind == "simple" and shelf.form.startswith("{"):
-                self._answer(200, "application/json", shelf.form.encode())
-            elif kind == "simple" and name in shelf.projects:
-                self._answer(200, *_page(shelf, name))
-            elif kind == "files" and name in found:
-                self._answer(200, "application/octet-stream", found[name].content)
-            else:
-                self._answer(404, "text/plain", b"not here")
-
-        def _answer(self, code: int, kind: str, body: bytes) -> None:
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(shelf)
     shelf.url = f"http://127.0.0.1:{server.server_port}/simple"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

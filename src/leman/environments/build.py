@@ -3,8 +3,8 @@
 An environment is made under a temporary name, filled by hard links from uv's cache, and renamed
 to its digest: nobody ever sees half of one, and what a killed build left behind is removed by the
 next. A lock file lets one process build while others wait for the same digest. Source
-distributions run their authors' code while they build: that happens in the sandbox, into uv's
-cache; the installation itself copies files only.
+distributions run their authors' code while they build: they are installed by a uv in the sandbox,
+after the wheels, which a uv outside links into place without running anything.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,9 +154,8 @@ class UvBuilder:
             building = Path(tempfile.mkdtemp(prefix=f".build-{final.name}-", dir=self.home))
         try:
             environment = building / "environment"
-            self._build_sources(lock, building, question, progress)
             self.uv.venv(lock.python.path, environment)
-            self.uv.sync(lock.text, environment, question)
+            self._fill(lock, environment, question, progress)
             progress("compiling what the notebooks import")
             self._warm(environment, lock)
             write_atomic(environment / "pylock.toml", lock.text)
@@ -169,21 +169,20 @@ class UvBuilder:
         finally:
             remove_tree(building)
 
-    def _build_sources(
-        self, lock: Lock, building: Path, question: Question, progress: Callable[[str], None]
+    def _fill(
+        self, lock: Lock, environment: Path, question: Question, progress: Callable[[str], None]
     ) -> None:
-        """Build the source distributions of a lock into uv's cache, inside the sandbox."""
-        document = tomlkit.parse(lock.text)
-        sources = [entry for entry in document.get("packages", []) if not entry.get("wheels")]
-        if not sources:
-            return
-        progress(f"building {len(sources)} packages from source")
-        document["packages"] = tomlkit.aot()
-        for entry in sources:
-            document["packages"].append(entry)
-        throwaway = building / "sources"
-        self.uv.venv(lock.python.path, throwaway)
-        self.sandboxed.sync(tomlkit.dumps(document), throwaway, question)
+        """Install wheels by hard links, then build the rest inside the sandbox.
+
+        Not into the cache first: uv builds anew, wherever it runs, what a server does not allow to
+        be kept, and addresses of repositories name any server. In a sandbox files are copied.
+        """
+        entries = tomllib.loads(lock.text).get("packages", [])
+        sources = sum(not entry.get("wheels") for entry in entries)
+        self.uv.sync(_part(lock.text, wheels=True), environment, question)
+        if sources:
+            progress(f"building {sources} packages from source")
+            self.sandboxed.add(_part(lock.text, wheels=False), environment, question)
 
     def _warm(self, environment: Path, lock: Lock) -> None:
         """Import what the notebooks import, so that its bytecode is there for every later run."""
@@ -193,9 +192,7 @@ class UvBuilder:
         for module in ("ipykernel.kernelapp", *lock.imports):
             lines += ["try:", f"    importlib.import_module({module!r})"]
             lines += ["except BaseException:", "    pass"]
-        script = environment / "warm.py"
-        script.write_text("\n".join(lines))
-        command = [str(environment / "bin" / "python"), str(script)]
+        command = [str(environment / "bin" / "python"), "-c", "\n".join(lines)]
         with contextlib.suppress(subprocess.TimeoutExpired, OSError):
             subprocess.run(
                 self.sandboxed.wrap(command, (environment,)),
@@ -206,7 +203,6 @@ class UvBuilder:
                 timeout=180,
                 check=False,
             )
-        script.unlink(missing_ok=True)
 
     def _sweep(self, name: str) -> None:
         """Remove what a killed build of this digest left; its lock is ours now."""
@@ -262,7 +258,7 @@ def prune(
         size = size_of(path)
         if _held(path) if dry else not _removed(path):
             continue
-        total -= size
+        total = total - size if dry or quota is None else size_of(home)  # files are shared
         removed.append((path, size))
     return removed
 
@@ -294,6 +290,16 @@ def close_to_edits(environment: Path) -> None:
                 os.chmod(path, os.stat(path).st_mode & ~0o222)  # noqa: PTH101, PTH116
         os.chmod(folder, os.stat(folder).st_mode & ~0o222)  # noqa: PTH101, PTH116
     environment.chmod(0o755)  # the last step is to rename it
+
+
+def _part(text: str, *, wheels: bool) -> str:
+    """Return a lock of only those packages that have wheels, or only of the others."""
+    document = tomlkit.parse(text)
+    chosen = [one for one in document.get("packages", []) if bool(one.get("wheels")) == wheels]
+    document["packages"] = tomlkit.aot()
+    for entry in chosen:
+        document["packages"].append(entry)
+    return tomlkit.dumps(document)
 
 
 def _complete(path: Path) -> bool:

@@ -102,17 +102,27 @@ class Uv:
             raise ToolError(f"uv could not make an environment with {python}", output=done.stderr)
 
     def sync(self, lock: str, path: Path, question: Question) -> None:
-        """Install exactly the packages of a PEP 751 text into the environment at `path`.
+        """Install exactly the wheels of a PEP 751 text into the environment at `path`.
 
-        Raises ToolError with uv's own words, for instance of a build that failed.
+        Nothing is built, so that no package's code runs. Raises ToolError with uv's own words.
         """
+        self._install(["sync", "pylock.toml", "--no-build"], lock, path, question)
+
+    def add(self, lock: str, path: Path, question: Question) -> None:
+        """Install the packages of a PEP 751 text beside what is in the environment at `path`.
+
+        Source distributions are built, which runs their authors' code. Raises ToolError.
+        """
+        self._install(["install", "--no-deps", "-r", "pylock.toml"], lock, path, question)
+
+    def _install(self, how: list[str], lock: str, path: Path, question: Question) -> None:
         with _folder() as folder:
             (folder / "pylock.toml").write_text(lock)
             _config(question, folder)
             python = str(path / "bin" / "python")
             done = self._run(
                 [
-                    *("pip", "sync", "pylock.toml", "--python", python),
+                    *("pip", *how, "--python", python),
                     *("--link-mode", "hardlink", "--config-file", "uv.toml"),
                     *_cutoffs(question),
                 ],
