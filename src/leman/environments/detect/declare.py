@@ -28,6 +28,7 @@ from leman.environments.detect.reading import (
 from leman.environments.detect.system import unsupported
 from leman.environments.detect.tree import folder_of, look, natural, notebook_files
 from leman.environments.model import Declarations, Requirement
+from leman.environments.system import missing_packages
 from leman.findings import Finding
 
 if TYPE_CHECKING:
@@ -165,15 +166,23 @@ def _findings(
 
 
 def _apt_finding(apt: Sequence[SystemPackage]) -> Iterable[Finding]:
-    if apt:
-        names = list(_once(item.name for item in apt))
-        yield finding(
-            "apt-listed",
-            apt[0].origin,
-            f"system packages are asked for: {several(names)}; leman installs none itself, so what"
-            " this machine lacks of them is missing",
-            f"Where a notebook fails for one: apt-get install {' '.join(names[:20])}",
+    if not apt:
+        return
+    names = _once(item.name for item in apt)
+    missing = missing_packages(names)
+    asked = f"system packages are asked for: {several(list(names))}; leman installs none itself"
+    if missing is None:
+        asked += ", so what this machine lacks of them is missing"
+    elif missing:
+        asked += (
+            f". This machine lacks {several(list(missing))}: notebooks that use their programs,"
+            " libraries or fonts fail or look different"
         )
+    else:
+        asked += ", but this machine has them all"
+    wanted = " ".join((names if missing is None else missing)[:20])
+    fix = f"Where a notebook fails for one: apt-get install {wanted}" if wanted else ""
+    yield finding("apt-listed", apt[0].origin, asked, fix)
 
 
 def _files(read: Sequence[Reading]) -> tuple[str, ...]:
