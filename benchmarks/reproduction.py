@@ -201,7 +201,7 @@ def table(lines: Iterable[dict[str, Any]]) -> str:
     arms = [arm for arm in ARMS if any(line["arm"] == arm for line in every)]
     by_arm = {arm: [line for line in every if line["arm"] == arm] for arm in arms}
     rows = [
-        ("notebooks (repositories)", lambda found: _size(found)),
+        ("notebooks (repositories)", _size),
         ("ran, of all", lambda found: _rate(found, _ran, lambda _: True)),
         ("ran, of the eligible", lambda found: _rate(found, _ran, lambda one: one["eligible"])),
         ("same: exact", lambda found: _rate(found, _same("exact"), lambda _: True)),
@@ -243,7 +243,7 @@ def _rate(
     hits = sum(map(hit, base))
     low, high = wilson(hits, len(base))
     share = hits / len(base) if base else 0.0
-    return f"{hits}/{len(base)} = {share:.0%} ({low:.0%}–{high:.0%})"
+    return f"{hits}/{len(base)} = {share:.0%} ({low:.0%} to {high:.0%})"
 
 
 def _outputs(found: list[dict[str, Any]]) -> str:
@@ -252,12 +252,12 @@ def _outputs(found: list[dict[str, Any]]) -> str:
         total.update(line["counts"])
     same = total["identical"] + total["normalised"] + total["tolerant"]
     compared = same + total["different"]
-    return f"{same}/{compared} = {same / compared:.0%}" if compared else "–"
+    return f"{same}/{compared} = {same / compared:.0%}" if compared else "-"
 
 
 def _seconds(found: list[dict[str, Any]]) -> str:
     seconds = sorted(line["seconds"] for line in found if _ran(line))
-    return f"{seconds[len(seconds) // 2]:.1f}" if seconds else "–"
+    return f"{seconds[len(seconds) // 2]:.1f}" if seconds else "-"
 
 
 def _tasks(path: Path, arms: list[str], limit: int, done: set[tuple[str, str]]) -> list[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from leman.config import Settings
 from leman.environments.pythons import interpreters
 
 pytest_plugins = ("plugins.left_out",)
@@ -37,6 +38,12 @@ def build(folder: Path, python: Path, *packages: str) -> BuiltEnvironment:
     target = ["--python", str(environment.executable)]
     subprocess.run([program, "pip", "install", "-q", *target, *packages], check=True, env=quiet)
     return environment
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return settings with a home whose environments and caches all tests of a session share."""
+    return Settings(tmp_path_factory.mktemp("leman-home"), os.environ.get("LEMAN_INDEX_URL", ""))
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder even where its files or folders were made read-only; a missing one is fine."""
+    """Remove a folder, also one with read-only files or folders; a missing one is fine."""
 
     def make_writable_and_retry(function: Any, name: str, error: BaseException) -> None:  # noqa: ANN401
         if isinstance(error, FileNotFoundError):

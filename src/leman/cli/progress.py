@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -44,7 +44,7 @@ class Screen:
             disable=quiet or not self._console.is_terminal,
         )
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Self:
         """Start to draw."""
         self._progress.start()
         return self

@@ -46,7 +46,17 @@ _SLOW_WHEELS = timedelta(days=270)  # before 2019 it took longer
 # time; a Python of Linux distributions (and Colab) stays for years while packages move on.
 _OLD_INSTALLATION = timedelta(days=400)
 _OLD_DISTRIBUTION = timedelta(days=4 * 365)
-_DISTRIBUTED = {"3.6.8", "3.6.9", "3.7.3", "3.8.10", "3.9.2", "3.9.6", "3.10.12", "3.11.2", "3.12.3"}
+_DISTRIBUTED = {
+    "3.6.8",
+    "3.6.9",
+    "3.7.3",
+    "3.8.10",
+    "3.9.2",
+    "3.9.6",
+    "3.10.12",
+    "3.11.2",
+    "3.12.3",
+}
 _TIME = re.compile(r"^(20[1-9]\d)-(\d\d)-(\d\d)[T ]")
 
 

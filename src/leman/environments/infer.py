@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 from leman.environments.detect import stored_versions
 from leman.environments.detect.notebooks import code_cells
 from leman.environments.implied import implied_by
-from leman.environments.model import Declarations, Requirement, Want
+from leman.environments.model import Declarations, Origin, Requirement, Want
 from leman.environments.names import (
     PLATFORM_ONLY,
     PYTHON_2_MODULES,
@@ -76,18 +77,18 @@ def python_source(cell: str) -> str:
     other = _OTHER_CELL.match(cell)
     if other:
         return ""
-    lines = []
-    for line in cell.splitlines():
-        stripped = line.lstrip()
-        if stripped.startswith("%%"):
-            line = ""  # noqa: PLW2901
-        elif _ASSIGNED_MAGIC.match(line):
-            line = _ASSIGNED_MAGIC.sub(r"\1\2 = None", line)  # noqa: PLW2901
-        elif _MAGIC.match(line):
-            timed = re.match(r"^(\s*)%(?:time|timeit|prun|memit)\s+(?!-)(.*)$", line)
-            line = f"{timed[1]}{timed[2]}" if timed else _MAGIC.sub(r"\1pass", line)  # noqa: PLW2901
-        lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(map(_plain_line, cell.splitlines()))
+
+
+def _plain_line(line: str) -> str:
+    if line.lstrip().startswith("%%"):
+        return ""
+    if _ASSIGNED_MAGIC.match(line):
+        return _ASSIGNED_MAGIC.sub(r"\1\2 = None", line)
+    timed = re.match(r"^(\s*)%(?:time|timeit|prun|memit)\s+(?!-)(.*)$", line)
+    if timed:
+        return f"{timed[1]}{timed[2]}"
+    return _MAGIC.sub(r"\1pass", line)
 
 
 def needs_of(root: Path, path: str, notebook: dict[str, Any]) -> Needs:
@@ -143,9 +144,9 @@ def _imports(node: ast.AST, *, optional: bool = False) -> Iterator[tuple[str, bo
                 yield child.module, optional
                 for alias in child.names:
                     yield f"{child.module}.{alias.name}", True
-        elif isinstance(child, ast.Try) and _catches_imports(child):
-            yield from _imports(child, optional=True)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+        elif (isinstance(child, ast.Try) and _catches_imports(child)) or (
+            isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        ):
             yield from _imports(child, optional=True)
         else:
             yield from _imports(child, optional=optional)
@@ -244,8 +245,6 @@ def _modules(root: Path, stamp: int) -> dict[str, tuple[str, ...]]:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    import os  # noqa: PLC0415 - Path.walk came with Python 3.12
-
     for folder, folders, files in os.walk(root):
         yield Path(folder), folders, files
 
@@ -281,7 +280,7 @@ def _shared(one: str, other: str) -> int:
 
 
 def _files_of(root: Path, folder: str, module: str, *, whole: bool) -> Iterator[str]:
-    base = PurePosixPath(folder) / module.split(".")[0]
+    base = PurePosixPath(folder) / module.split(".", maxsplit=1)[0]
     single = f"{base}.py"
     if (root / single).is_file():
         if whole:
@@ -388,25 +387,27 @@ def _want(  # noqa: PLR0913 - one loop's body, kept apart for its length
         if declared in by_name:
             wants.setdefault(declared, _versioned(declared, by_name, "declared", imported.origin))
         elif not imported.optional and not dotted and top not in PYTHON_2_MODULES:
+            why = unavailable(top, on=on) or "no distribution is known for it"
             findings.append(
                 Finding(
                     "unknown-module",
                     "warning",
                     imported.origin,
-                    f"`import {top}`: {unavailable(top, on=on) or 'no distribution is known for it'}",
+                    f"`import {top}`: {why}",
                     f"Declare the package that provides {top} in requirements.txt.",
                 )
             )
         return
     name = normalise(candidate.name)
-    if imported.optional and name not in by_name and candidate.confidence != "table":
-        if not is_known(name) or top not in {one.top for one in needs.imports if not one.optional}:
-            return
+    surely = {one.top for one in needs.imports if not one.optional}
+    guessed = imported.optional and name not in by_name and candidate.confidence != "table"
+    if guessed and (top not in surely or not is_known(name)):
+        return
     evidence = f"import {imported.module if not imported.optional else top} ({imported.origin})"
     wants.setdefault(name, _versioned(name, by_name, "inferred", evidence))
 
 
-def _versioned(name: str, by_name: dict[str, Requirement], origin: Any, evidence: str) -> Want:  # noqa: ANN401
+def _versioned(name: str, by_name: dict[str, Requirement], origin: Origin, evidence: str) -> Want:
     one = by_name.get(name)
     if one is None:
         return Want(name, origin=origin, evidence=evidence)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from leman.findings import Finding
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    from leman.findings import Finding
 
 Origin = Literal["declared", "inferred", "repair", "kernel"]
 

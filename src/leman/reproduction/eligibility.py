@@ -40,7 +40,10 @@ _NETWORK = re.compile(
     r"|read_\w+\(\s*['\"](?:https?|s3|gs|ftp)://"
 )
 _INPUT = re.compile(r"(?<![\w.])(?:raw_)?input\(|getpass\(")
-_ABSOLUTE = re.compile(r"^(?:[A-Za-z]:[\\/]|/(?:Users|home|content|media|mnt|data|Volumes|scratch)/)")
+_ABSOLUTE = re.compile(
+    r"^(?:[A-Za-z]:[\\/]|[~/](?:Users|home|content|media|mnt|data|Volumes|scratch|Desktop)?/)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class Eligibility:
     detail: str = ""
 
 
-def eligibility_of(
+ELIGIBLE = Eligibility()
+
+
+def eligibility_of(  # noqa: PLR0911 - a list of reasons, the first that holds
     source: Source,
     path: str,
     notebook: dict[str, Any],
@@ -101,7 +107,7 @@ def undefined(cells_code: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in used if name not in defined and not name.startswith("_"))
 
 
-def _defines(node: ast.AST) -> set[str]:
+def _defines(node: ast.AST) -> set[str]:  # noqa: PLR0911 - one return a kind of node
     match node:
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
             return {name}
@@ -128,7 +134,7 @@ def _top_names(node: ast.AST) -> Iterator[str]:
 
 
 def _cells_that_fail(notebook: dict[str, Any]) -> bool:
-    """Tell whether a cell that no Python 3 reads is meant to run (its stored output is no error)."""
+    """Tell whether a cell that no Python 3 reads is meant to run: it stores no error."""
     for _, cell in code_cells(notebook):
         try:
             ast.parse(python_source(cell))
@@ -198,12 +204,19 @@ def _names(root: Path) -> frozenset[str]:
 @lru_cache(maxsize=8)
 def _writers(root: Path) -> str:
     """Return all code lines of a source that look as if they write a file."""
-    verbs = re.compile(r"to_\w+\(|save|write|dump|['\"][wax]b?\+?['\"]|urlretrieve|>|-O|-o ")
+    verbs = re.compile(
+        r"\bto_\w+\(|save\w*\(|write|dump|\\?['\"][wax]b?\+?\\?['\"]|urlretrieve|wget|curl|\s>\s|\s-[oO]\s"
+    )
+    reads = re.compile(r"\bread_\w+\(|\bload\w*\(|imread|genfromtxt")
     lines = []
     for path in [*root.rglob("*.py"), *root.rglob("*.ipynb"), *root.rglob("*.sh")]:
         if path.is_file() and path.stat().st_size < 5_000_000:
             text = path.read_text(encoding="utf-8", errors="replace")
-            lines += [line for line in text.splitlines() if len(line) < 1000 and verbs.search(line)]
+            lines += [
+                line
+                for line in text.splitlines()
+                if len(line) < 1000 and verbs.search(line) and not reads.search(line)
+            ]
     return "\n".join(lines)
 
 

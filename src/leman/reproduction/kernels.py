@@ -47,12 +47,12 @@ class LemanKernelSpecManager(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """Return the kernel of that name, or the default one for a foreign Python name."""
-        try:
+        # Not by trying: for "python3" jupyter_client always finds the server's own Python.
+        if kernel_name.lower() in self.find_kernel_specs():
             return super().get_kernel_spec(kernel_name)
-        except NoSuchKernel:
-            if not self.default_kernel or not is_python(kernel_name):
-                raise
-            return super().get_kernel_spec(self.default_kernel)
+        if not self.default_kernel or not is_python(kernel_name):
+            raise NoSuchKernel(kernel_name)
+        return super().get_kernel_spec(self.default_kernel)
 
 
 class LemanContentsManager(AsyncLargeFileManager):

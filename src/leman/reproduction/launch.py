@@ -43,7 +43,7 @@ _STOP_SECONDS = 10.0
 _MODULES = "leman.reproduction.kernels"
 
 
-def unwrapped(argv: list[str]) -> list[str]:
+def unwrapped(argv: list[str], _sockets: Path) -> list[str]:
     """Run a kernel with the user's own rights."""
     return argv
 
@@ -52,14 +52,15 @@ def unwrapped(argv: list[str]) -> list[str]:
 class Kernel:
     """One environment to offer, and the notebooks (POSIX paths below the root) that are its own.
 
-    `wrap` changes the kernel's command, to run it in a sandbox for instance; the argument
-    ``{connection_file}`` stands for a path that Jupyter fills in, wherever it is written.
+    `wrap` changes the kernel's command, to run it in a sandbox for instance. Its second argument is
+    the folder that the kernel must see at its own path and may write to: connection file and
+    sockets are there. ``{connection_file}`` in the command is filled in by Jupyter.
     """
 
     environment: Environment
     label: str = ""
     notebooks: tuple[str, ...] = ()
-    wrap: Callable[[list[str]], list[str]] = unwrapped
+    wrap: Callable[[list[str], Path], list[str]] = unwrapped
 
     @property
     def name(self) -> str:
@@ -103,7 +104,11 @@ def launch(
     try:
         with _signals_raise(), _private_folder() as private:
             _write_kernels(private, kernels)
-            _write_settings(private, _settings(kernels, root, port or _FIRST_PORT, token))
+            settings = _settings(kernels, root, port or _FIRST_PORT, token)
+            # Sockets in the private folder, where its path is short enough for them: on TCP every
+            # user of this machine could read what a kernel prints.
+            settings["KernelManager"] = {"transport": "ipc" if len(str(private)) < 40 else "tcp"}
+            _write_settings(private, settings)
             with _server(private) as server:
                 url = _ready(server, private, token, notebook)
                 on_ready(url)
@@ -146,8 +151,9 @@ def _write_kernels(private: Path, kernels: Sequence[Kernel]) -> None:
     for kernel in kernels:
         folder = kernel.environment.path
         python = str(kernel.environment.executable)
+        argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {
-            "argv": kernel.wrap([python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]),
+            "argv": kernel.wrap(argv, private / "runtime"),
             "display_name": kernel.title,
             "language": "python",
             "metadata": {"debugger": False},

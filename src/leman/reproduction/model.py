@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from leman.environments.model import Attempt, Environment, Modification, Source
-from leman.findings import Finding
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leman.environments.model import Attempt, Environment, Modification, Source
+    from leman.findings import Finding
 
 
 class Verdict(StrEnum):

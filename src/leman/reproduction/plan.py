@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.clock import Wishes, era_of, language_version
+from leman.environments.detect.poetry import rows
 from leman.environments.infer import Needs, needs_of, wants_of
-from leman.environments.model import Declarations, Era, Source, Want
-from leman.reproduction.eligibility import Eligibility, eligibility_of
+from leman.reproduction.eligibility import ELIGIBLE, Eligibility, eligibility_of
 from leman.reproduction.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
+    from leman.environments.model import Declarations, Era, Source, Want
     from leman.findings import Finding
 
 
@@ -29,7 +30,7 @@ class Plan:
     wants: tuple[Want, ...] = ()
     constraints: tuple[Want, ...] = ()
     findings: tuple[Finding, ...] = ()
-    eligibility: Eligibility = Eligibility()  # noqa: RUF009 - frozen
+    eligibility: Eligibility = ELIGIBLE
     reason: Reason = Reason.NONE
     message: str = ""
     document: dict[str, Any] | None = None
@@ -77,9 +78,7 @@ def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> 
         )
     needs = needs_of(source.path, path, document)
     if _is_python_2(document, needs):
-        return Plan(
-            path, reason=Reason.PYTHON_2, message="its code is Python 2", document=document
-        )
+        return Plan(path, reason=Reason.PYTHON_2, message="its code is Python 2", document=document)
     era = era_of(source, path, document, declared, wishes)
     wants, limits, findings = wants_for(needs, declared, path, on=era.cutoff, era=era)
     return Plan(
@@ -135,5 +134,5 @@ def has_outputs(document: dict[str, Any]) -> bool:
         isinstance(cell, dict) and cell.get("outputs")
         for holder in holders
         if isinstance(holder, dict)
-        for cell in (holder.get("cells") if isinstance(holder.get("cells"), list) else [])
+        for cell in rows(holder.get("cells"))
     )

@@ -103,7 +103,7 @@ def _add(case: Case, name: str, why: str, specifier: str = "") -> bool:
 
 
 def _module(case: Case, failure: Failure) -> bool:
-    """A module that is not there: the source's own, or a distribution that is known for it."""
+    """Find a module that is not there: the source's own, or a distribution known for it."""
     module = missing_module(failure)
     if not module:
         return False
@@ -125,7 +125,7 @@ def _module(case: Case, failure: Failure) -> bool:
 
 
 def _submodule(case: Case, failure: Failure) -> bool:
-    """A part of a package that something else imported in the author's session."""
+    """Import a part of a package that something else imported in the author's session."""
     match = re.search(r"module '(\w+)' has no attribute '(\w+)'", failure.text)
     if not match or case.site is None:
         return False
@@ -157,7 +157,7 @@ def _is_absolute(path: str) -> bool:
 
 
 def _clone(case: Case, failure: Failure) -> bool:
-    """The source's own folder, which the notebook clones first because it ran elsewhere."""
+    """Offer the source's own folder to a notebook that clones it because it ran elsewhere."""
     wanted = missing_path(failure) or ""
     top = wanted.replace("\\", "/").removeprefix("/content/").strip("/").split("/")[0]
     if not top or "clone" in case.done or (case.work / top).exists():
@@ -173,7 +173,7 @@ def _clone(case: Case, failure: Failure) -> bool:
 
 
 def _own_address(case: Case, failure: Failure) -> bool:
-    """A file of the source itself that the notebook reads through the network."""
+    """Read a file of the source itself that the notebook asks the network for."""
     if failure.reason is not Reason.NETWORK:
         return False
     code = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
@@ -186,10 +186,14 @@ def _own_address(case: Case, failure: Failure) -> bool:
         up = "../" * (len(PurePosixPath(case.path).parts) - 1)
         if not found:
             continue
-        change = case.apply(lambda work: copies.rewrite(work, case.path, match[0], up + found))  # noqa: B023
+        change = _rewritten(case, match[0], up + found)
         if change:
             return case.note(f"read {found} of the source", f"{owner}/{name} out of reach", change)
     return False
+
+
+def _rewritten(case: Case, old: str, new: str) -> Modification | None:
+    return case.apply(lambda work: copies.rewrite(work, case.path, old, new))
 
 
 def _tail_of(work: Path, inside: str) -> str:
@@ -203,7 +207,7 @@ def _tail_of(work: Path, inside: str) -> str:
 
 
 def _file(case: Case, failure: Failure) -> bool:
-    """A file that lies elsewhere in the source, or that another notebook writes."""
+    """Find a file that lies elsewhere in the source, or that another notebook writes."""
     wanted = missing_path(failure)
     if not wanted or f"file {wanted}" in case.done:
         return False
@@ -266,13 +270,13 @@ def _redirect(case: Case, wanted: str, best: str) -> Modification | None:
     for cut in range(len(parts) - 2, 0, -2):  # prefixes of the path, the longest first
         prefix = "".join(parts[:cut])
         tail = [part for part in parts[cut:] if part not in {"\\", "/", ""}]
-        if len(prefix) < 4 or (best and [p.lower() for p in rest[-len(tail) :]] != [
-            p.lower() for p in tail
-        ]):
+        if len(prefix) < 4 or (
+            best and [p.lower() for p in rest[-len(tail) :]] != [p.lower() for p in tail]
+        ):
             continue
         folder = "/".join(rest[: -len(tail)]) if best else ""
         new = (up + folder).rstrip("/") or "."
-        change = case.apply(lambda work: copies.rewrite(work, case.path, prefix, new))  # noqa: B023
+        change = _rewritten(case, prefix, new)
         if change:
             return change
     if not best:
@@ -282,7 +286,7 @@ def _redirect(case: Case, wanted: str, best: str) -> Modification | None:
 
 
 def _folder(case: Case, failure: Failure) -> bool:
-    """An output folder that git does not keep because it was empty."""
+    """Make an output folder that git did not keep because it was empty."""
     wanted = missing_path(failure)
     if not wanted or _is_absolute(wanted) or f"dir {wanted}" in case.done:
         return False
@@ -294,7 +298,7 @@ def _folder(case: Case, failure: Failure) -> bool:
 
 
 def _order(case: Case, failure: Failure) -> bool:
-    """A name that is defined further down: the author ran the cells in another order."""
+    """Run cells in the author's order where a name is defined further down."""
     if failure.name != "NameError" or "order" in case.done:
         return False
     case.done.add("order")
@@ -308,7 +312,7 @@ def _order(case: Case, failure: Failure) -> bool:
 
 
 def _package_back(case: Case, failure: Failure) -> bool:
-    """A name that a package no longer has: the same package a year earlier."""
+    """Take an earlier release of a package that no longer has a name."""
     if failure.reason not in {Reason.API_CHANGE, Reason.MISSING_MODULE, Reason.OTHER}:
         return False
     match = _GONE_FROM.search(failure.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from leman import __version__
 from leman.environments.clock import Wishes
-from leman.environments.model import Declarations, Environment, Source
+from leman.environments.model import Cluster, Declarations, Environment, Source
 from leman.errors import LemanError, SourceError, SpaceError
 from leman.files import remove_tree
 from leman.reproduction.model import (
@@ -183,7 +183,9 @@ def _with_post_build(
     return replace(run, home=first.home), first.findings
 
 
-def _grouped(ready: list[Plan], run: _Run, done: dict[str, NotebookResult]):  # noqa: ANN202
+def _grouped(
+    ready: list[Plan], run: _Run, done: dict[str, NotebookResult]
+) -> Iterator[tuple[Cluster, list[Plan]]]:
     """Yield clusters; without any Python on this machine each notebook fails for that reason."""
     try:
         yield from clusters(ready, run.workshop)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from leman.environments.model import Environment, Source
 from leman.environments.names import distribution_for
 from leman.errors import LemanError, SpaceError
 from leman.files import remove_tree
@@ -31,6 +30,7 @@ from leman.reproduction.warm import warm_home
 from leman.reproduction.work import restore_order
 
 if TYPE_CHECKING:
+    from leman.environments.model import Environment, Source
     from leman.reproduction.options import Options, Watcher
     from leman.reproduction.plan import Plan
     from leman.reproduction.workshop import Workshop
@@ -73,7 +73,7 @@ class _State:
     reached: int = -1
 
 
-def run_one(  # noqa: PLR0913 - what one notebook's run needs
+def run_one(
     plan: Plan,
     environment: Environment,
     place: Place,
@@ -222,7 +222,7 @@ class _Worker:
             plan.path,
             Status.FAILED if failure else Status.RAN,
             reason,
-            _told(failure),
+            _told(failure) if failure else "",
             advice=_advice(reason),
             environment=environment.digest,
             runs=1 + sum(one.step == "run" for one in case.attempts),
@@ -242,7 +242,9 @@ class _Worker:
                 return Reason.UNPUBLISHED_MODULE
         if failure.reason is Reason.MISSING_FILE:
             wanted = PurePosixPath((missing_path(failure) or "").replace("\\", "/")).name
-            if wanted and any(PurePosixPath(one).name == wanted for one in self.place.source.missing):
+            if wanted and any(
+                PurePosixPath(one).name == wanted for one in self.place.source.missing
+            ):
                 return Reason.MISSING_BLOB
         return failure.reason
 
@@ -311,7 +313,7 @@ def as_format_4(document: dict[str, Any]) -> dict[str, Any]:
 
 def _worse(new: Failure | None, old: Failure) -> bool:
     """Tell whether a repair made the notebook end earlier than before."""
-    return new is not None and (new.cell < old.cell or new.reason in {Reason.KERNEL_DIED})
+    return new is not None and (new.cell < old.cell or new.reason == Reason.KERNEL_DIED)
 
 
 def _snapshot(case: Case) -> tuple[Any, ...]:

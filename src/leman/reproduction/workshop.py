@@ -5,26 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman import sandbox
 from leman.environments import lock as locks
 from leman.environments.build import UvBuilder
 from leman.environments.index import Index
-from leman.environments.model import Environment, Interpreter, Want
+from leman.environments.model import Attempt
 from leman.environments.names import HEAVY
 from leman.environments.pythons import choose, interpreters, nearest
-from leman.environments.uv import Uv
+from leman.environments.uv import Uv, passed_on
 from leman.errors import EnvironmentBuildError, LemanError, NoPythonError, SpaceError
 from leman.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
-    from pathlib import Path
 
     from leman.config import Settings
-    from leman.environments.model import Era
+    from leman.environments.model import Environment, Era, Interpreter, Want
     from leman.reproduction.model import Isolation
 
 RULES = 3  # raise it when the ladder or the defaults change, so that no old answer is reused
@@ -39,7 +39,7 @@ class Workshop:
     builder: UvBuilder
     pythons: tuple[Interpreter, ...]
 
-    def environment(  # noqa: PLR0913 - what determines an environment, all by name
+    def environment(
         self,
         wants: tuple[Want, ...],
         *,
@@ -68,7 +68,7 @@ class Workshop:
                 )
                 if last:
                     note = f"Python {python.minor}"
-                    trial.attempts.append(locks.Attempt("lock", note, last.message[:300]))
+                    trial.attempts.append(Attempt("lock", note, last.message[:300]))
                 built = self.builder.lock_and_install(
                     trial, reason=era.cutoff_reason, imports=imports, progress=progress
                 )
@@ -121,7 +121,7 @@ class Workshop:
 def open_workshop(settings: Settings, isolation: Isolation, *, offline: bool = False) -> Workshop:
     """Return the tools for `settings`; asks uv once for the index's address, then remembers it."""
     plain = Uv(settings.cache / "uv", settings.index_url, offline)
-    boxed = replace(plain, wrap=_boxed(settings)) if isolation.level == "sandbox" else plain
+    boxed = replace(plain, wrap=_boxed()) if isolation.level == "sandbox" else plain
     index = Index(_index_address(settings, plain), settings.cache / "index", offline)
     builder = UvBuilder(settings.environments, plain, boxed, index, HEAVY)
     return Workshop(settings, isolation, builder, interpreters(settings.python_folders))
@@ -132,7 +132,7 @@ def _index_address(settings: Settings, uv: Uv) -> str:
     return settings.index_url or uv.index()
 
 
-def _boxed(settings: Settings) -> Callable[[list[str], tuple[Path, ...]], list[str]]:
+def _boxed() -> Callable[[list[str], tuple[Path, ...]], list[str]]:
     """Return what puts a command of uv's into a sandbox: builds of sdists run authors' code."""
 
     def wrap(command: list[str], writable: tuple[Path, ...]) -> list[str]:
@@ -143,7 +143,7 @@ def _boxed(settings: Settings) -> Callable[[list[str], tuple[Path, ...]], list[s
             writable=writable,
             readable=_readable(command),
             network=True,
-            environment=_variables(),
+            environment=passed_on(),
         )
         return sandbox.command(box, command)
 
@@ -151,20 +151,12 @@ def _boxed(settings: Settings) -> Callable[[list[str], tuple[Path, ...]], list[s
 
 
 def _readable(command: list[str]) -> tuple[Path, ...]:
-    from pathlib import Path  # noqa: PLC0415
-
     program = Path(command[0])
     folders = list(sandbox.interpreter_folders(program)) or [program.parent]
     if "--python" in command:
         folders += sandbox.interpreter_folders(Path(command[command.index("--python") + 1]))
     folders += [program.parent]
     return tuple(dict.fromkeys(folders))
-
-
-def _variables() -> dict[str, str]:
-    from leman.environments.uv import passed_on  # noqa: PLC0415
-
-    return passed_on()
 
 
 def _key(
