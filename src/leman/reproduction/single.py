@@ -305,7 +305,7 @@ def as_format_4(document: dict[str, Any]) -> dict[str, Any]:
     import nbformat  # noqa: PLC0415 - slow, and rarely needed
 
     try:
-        upgraded: dict[str, Any] = nbformat.reads(json.dumps(document), as_version=4)
+        upgraded: dict[str, Any] = nbformat.reads(json.dumps(document), as_version=4)  # type: ignore[no-untyped-call]
     except Exception:  # noqa: BLE001 - nbformat raises whatever it meets
         return {"cells": []}
     return upgraded
