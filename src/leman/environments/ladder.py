@@ -41,6 +41,7 @@ class Trial:
     package_cutoffs: dict[str, date] = field(default_factory=dict)
     metadata: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     build_needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    moved: str = ""  # why the cut-off is later than it was asked for
     keep: frozenset[str] = frozenset({"ipykernel"})
     dated: bool = True  # whether the index gives upload times
     attempts: list[Attempt] = field(default_factory=list)

@@ -91,6 +91,9 @@ def trial_for(
     chosen = {want.name: want for want in wants}
     limits = {want.name: want for want in constraints if want.name not in chosen and want.specifier}
     releases = index.releases({*chosen, *limits, *_STACK})
+    pinned = _newest_pin((*wants, *constraints), releases)
+    moved = pinned is not None and pinned > cutoff
+    cutoff = pinned if pinned and moved else cutoff
     window = max(cutoff, _SETUPTOOLS)
     trial = Trial(
         wants=chosen,
@@ -100,6 +103,7 @@ def trial_for(
         constraints=limits,
         only_binary=set(heavy),
         package_cutoffs={"setuptools": window, "wheel": window} if cutoff < window else {},
+        moved=", moved on to the newest version that is declared" if moved else "",
         dated=not any(releases.values()) or any(map(_dated, releases.values())),
     )
     for want in wants:
@@ -113,6 +117,18 @@ def trial_for(
         if releases[name]:
             trial.unpin(name, f"no such version runs on Python {python.minor}")
     return trial
+
+
+def _newest_pin(wants: tuple[Want, ...], releases: dict[str, tuple[Release, ...]]) -> date | None:
+    """Return when the newest of the exactly declared versions was uploaded."""
+    found = [
+        one.uploaded
+        for want in wants
+        if want.specifier.startswith("==") and "*" not in want.specifier
+        for one in releases.get(want.name, ())
+        if one.uploaded and consistent(want.specifier, str(one.version))
+    ]
+    return max(found, default=None)
 
 
 def _exists(releases: tuple[Release, ...], want: Want, python: Interpreter) -> bool:
@@ -185,7 +201,7 @@ def finish(
             "python": trial.python.version,
             "platform": platform_tag(),
             "cutoff": trial.cutoff,
-            "cutoff-reason": reason,
+            "cutoff-reason": reason + trial.moved,
             "imports": list(imports),
             "packages": [asdict(package) for package in packages],
             "attempts": [asdict(attempt) for attempt in trial.attempts],
@@ -198,7 +214,7 @@ def finish(
         digest=digest,
         python=trial.python,
         cutoff=trial.cutoff,
-        cutoff_reason=reason,
+        cutoff_reason=reason + trial.moved,
         packages=packages,
         attempts=tuple(trial.attempts),
         modifications=tuple(trial.modifications),

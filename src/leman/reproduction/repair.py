@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -336,8 +336,24 @@ def _package_back(case: Case, failure: Failure) -> bool:
     return False
 
 
+def _of_the_author(case: Case, failure: Failure) -> bool:
+    """Tell whether an error is about a function that the source itself defines."""
+    match = re.search(r"(\w+)\(\) (?:missing|got|takes|argument)", failure.text)
+    if not match:
+        return False
+    define = f"def {match[1]}("
+    notebook = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+    return define in notebook or any(
+        define in path.read_text(encoding="utf-8", errors="replace")
+        for path in case.work.rglob("*.py")
+        if path.is_file() and path.stat().st_size < 1_000_000
+    )
+
+
 def _time(case: Case, failure: Failure) -> bool:
     """Everything as of another date: one year back, three years back, one year on."""
+    if _of_the_author(case, failure):
+        return False
     if failure.reason not in {Reason.API_CHANGE, Reason.MISSING_MODULE, Reason.OTHER}:
         return False
     if failure.reason is Reason.MISSING_MODULE and "." not in (missing_module(failure) or ""):
@@ -354,7 +370,7 @@ def _time(case: Case, failure: Failure) -> bool:
     else:
         origin = type(case.era.cutoff).fromisoformat(start.removeprefix("start "))
     day, _ = within_life(origin - _STEPS[step], "", case.python or case.era.pythons[0])
-    if day == case.era.cutoff:
+    if day in {case.era.cutoff, origin} or day > datetime.now(UTC).date():
         return _time(case, failure)
     case.era = replace(case.era, cutoff=day, cutoff_reason="another date, after a failure")
     case.changed_environment = True
