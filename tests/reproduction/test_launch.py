@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,8 @@ import pytest
 import websocket
 from browsers import chromium
 from jupyter_client.kernelspec import NoSuchKernel
+from launch_samples import environment_at
 
-from leman.environments.model import Environment, Interpreter, Lock
 from leman.errors import LemanError, ToolError, UsageError
 from leman.reproduction.kernels import (
     LemanContentsManager,
@@ -38,6 +37,8 @@ from leman.reproduction.launch import Kernel, launch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from leman.environments.model import Environment
+
 CELL = "import sys; print(sys.prefix)"
 FOREIGN = {"name": "conda-env-astro-py", "display_name": "Astro", "language": "python"}
 R = {"name": "ir", "display_name": "R", "language": "R"}
@@ -47,19 +48,12 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_launch import environment_at
+from launch_samples import environment_at
 from leman.reproduction.launch import Kernel, launch
 kernels = [Kernel(environment_at(Path({environment!r})))]
 ready = lambda url: print(url, flush=True)
 sys.exit(launch(kernels, Path({root!r}), port={port}, on_ready=ready))
 """
-
-
-def environment_at(path: Path, digest: str = "ab" * 32) -> Environment:
-    """Describe the environment in a folder."""
-    python = Interpreter("{}.{}.{}".format(*sys.version_info[:3]), Path(sys.executable))
-    lock = Lock("", digest, python, date(2020, 5, 1), "", ())
-    return Environment(digest, path, python, lock.cutoff, lock)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +89,7 @@ class Lab:
     root: Path
     environment: Environment
     private: Path
+    taken_port: int = 0
 
     @property
     def base(self) -> str:
@@ -143,11 +138,20 @@ def lab(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> I
     (root / "sub dir").mkdir()
     for name, kernelspec in (("foreign", FOREIGN), ("none", None), ("r", R)):
         (root / "sub dir" / f"{name}.ipynb").write_text(json.dumps(notebook(kernelspec)))
+    for module in ("jupyterlab", "tornado", "sitecustomize", "jupyter_server_config", "json"):
+        (root / f"{module}.py").write_text(f"open({str(root / 'ran')!r}, 'w').close()")
+
+    def wrap(argv: list[str], sockets: Path) -> list[str]:
+        return ["/usr/bin/env", f"SOCKETS={sockets}", *argv]
+
     pages: queue.Queue[str] = queue.Queue()
-    kernels, first = [Kernel(environment)], "sub dir/foreign.ipynb"
-    with running(kernels, root, notebook=first, open_browser=pages.put) as url:
-        private = Path(pages.get(timeout=60).removeprefix("file://")).parent
-        yield Lab(url, root, environment, private)
+    options = {"notebook": "sub dir/foreign.ipynb", "open_browser": pages.put}
+    kernels = [Kernel(environment, wrap=wrap)]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with running(kernels, root, port=port, **options) as url:
+            private = Path(pages.get(timeout=60).removeprefix("file://")).parent
+            yield Lab(url, root, environment, private, taken_port=port)
     assert not private.exists()
 
 
@@ -268,12 +272,25 @@ def test_a_notebook_of_a_foreign_kernel_opens_and_runs(lab: Lab) -> None:
     assert "leman" not in json.dumps(after["metadata"])
 
 
-def test_a_port_in_use_gives_way_to_the_next(environment: Environment, tmp_path: Path) -> None:
+def test_a_port_in_use_gives_way_to_the_next(lab: Lab) -> None:
     """Where the wanted port is taken, another one is used and told."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with running([Kernel(environment)], tmp_path, port=port) as url:
-            assert f":{port}/" not in url
+    assert f":{lab.taken_port}/" not in lab.url
+
+
+def test_what_lies_in_the_repository_is_not_run_by_the_server(lab: Lab) -> None:
+    """Modules and Jupyter settings in the repository have no say over leman's own process."""
+    assert (lab.root / "jupyterlab.py").exists()
+    assert not (lab.root / "ran").exists()
+
+
+def test_a_kernels_command_can_be_wrapped(lab: Lab) -> None:
+    """A wrapped kernel runs, and its wrapper is told the folder of its sockets."""
+    with lab.client() as client:
+        kernel = client.post("/api/kernels", json={"name": "python3"}).json()
+        sockets = run_code(lab, kernel["id"], "import os; print(os.environ['SOCKETS'])").strip()
+        assert sockets == str(lab.private / "runtime")
+        assert list(Path(sockets).glob("*ipc*")) or len(str(lab.private)) >= 40
+        client.delete(f"/api/kernels/{kernel['id']}")
 
 
 @contextlib.contextmanager
@@ -291,20 +308,6 @@ def program(
         assert process.stdout
         yield process, Lab(process.stdout.readline().strip(), root, environment, home)
         process.kill()
-
-
-def test_what_lies_in_the_repository_is_not_run_by_the_server(
-    environment: Environment, tmp_path: Path
-) -> None:
-    """Modules and Jupyter settings in the repository have no say over leman's own process."""
-    evil = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
-    root = tmp_path / "root"
-    root.mkdir()
-    for name in ("jupyterlab", "tornado", "sitecustomize", "jupyter_server_config", "json"):
-        (root / f"{name}.py").write_text(evil)
-    with running([Kernel(environment)], root) as url:
-        assert url
-    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -347,23 +350,6 @@ def test_a_server_that_cannot_start_says_why(
     with pytest.raises(ToolError, match="exit code 3") as caught:
         launch([Kernel(environment)], tmp_path)
     assert caught.value.output == "no such library"
-
-
-def test_a_kernels_command_can_be_wrapped(environment: Environment, tmp_path: Path) -> None:
-    """A wrapped kernel runs, and its wrapper is told the folder of its sockets."""
-    folders: list[Path] = []
-
-    def wrap(argv: list[str], sockets: Path) -> list[str]:
-        folders.append(sockets)
-        return ["/usr/bin/env", "WRAPPED=yes", *argv]
-
-    with running([Kernel(environment, wrap=wrap)], tmp_path) as url:
-        (sockets,) = folders
-        lab = Lab(url, tmp_path, environment, sockets.parent)
-        with lab.client() as client:
-            kernel = client.post("/api/kernels", json={"name": "python3"}).json()
-        assert run_code(lab, kernel["id"], "import os; print(os.environ['WRAPPED'])") == "yes\n"
-        assert list(sockets.glob("*ipc*")) or len(str(sockets.parent)) >= 40
 
 
 def test_wrong_arguments_are_refused(environment: Environment, tmp_path: Path) -> None:

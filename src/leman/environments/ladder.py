@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from leman.environments.index import Release
 
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*?)"
+_SOON = 2 * 365  # days after the cut-off in which a first wheel is better than no package
 _PANDAS = ("numpy>=1.9.0", "python-dateutil>=2.5.0", "pytz")
 
 
@@ -41,6 +42,7 @@ class Trial:
     package_cutoffs: dict[str, date] = field(default_factory=dict)
     metadata: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     build_needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lookup: Callable[[str], tuple[Release, ...]] | None = None
     moved: str = ""  # why the cut-off is later than it was asked for
     keep: frozenset[str] = frozenset({"ipykernel"})
     dated: bool = True  # whether the index gives upload times
@@ -63,6 +65,12 @@ class Trial:
             prereleases=any(_prerelease(want.specifier) for want in self.wants.values()),
             dated=self.dated,
         )
+
+    def known(self, name: str) -> tuple[Release, ...]:
+        """Return the releases of a package, asking the index if nobody has yet."""
+        if name not in self.releases and self.lookup:
+            self.releases[name] = self.lookup(name)
+        return self.releases.get(name, ())
 
     def unpin(self, name: str, why: str) -> bool:
         """Take away the version that was asked for `name`, wherever it was asked for."""
@@ -155,7 +163,7 @@ def _metadata(trial: Trial, text: str) -> bool:
         rf"{_NAME}(?:[<>=!~][^ ]*)? has invalid metadata", text
     ):
         needs = _PANDAS if name == "pandas" else ()
-        for release in trial.releases.get(name, ()):
+        for release in trial.known(name):
             key = (name, str(release.version))
             if key not in trial.metadata and _near(release, trial):
                 trial.metadata[key] = needs
@@ -191,17 +199,27 @@ def _unbuildable(trial: Trial, text: str) -> bool:
     )
     why = "it does not build here"
     for name in names:
-        has_wheels = any(
-            release.runs_on(trial.python.minor, wheels_only=True)
-            for release in trial.releases.get(name, ())
-            if release.uploaded is None or release.uploaded <= trial.cutoff
-        )
-        if has_wheels and trial.wheels_only(name, why):
+        wheel = _first_wheel(trial, name)
+        if wheel and trial.wheels_only(name, why):
+            if wheel > trial.cutoff:
+                trial.package_cutoffs[name] = wheel
             trial.unpin(name, why)
             return True
-        if trial.unpin(name, why) or trial.drop(name, why):
+        asked = name in trial.constraints or bool(trial.wants.get(name, Want("")).specifier)
+        if (asked and trial.unpin(name, why)) or trial.drop(name, why):
             return True
     return False
+
+
+def _first_wheel(trial: Trial, name: str) -> date | None:
+    """Return when a wheel for this Python first was there: by the cut-off, or soon after it."""
+    days = [
+        release.uploaded or trial.cutoff
+        for release in trial.known(name)
+        if release.runs_on(trial.python.minor, wheels_only=True)
+    ]
+    first = min(days, default=None)
+    return first if first and (first - trial.cutoff).days < _SOON else None
 
 
 def _unknown(trial: Trial, text: str) -> bool:

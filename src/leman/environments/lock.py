@@ -103,6 +103,7 @@ def trial_for(
         constraints=limits,
         only_binary=set(heavy),
         package_cutoffs={"setuptools": window, "wheel": window} if cutoff < window else {},
+        lookup=lambda name: index.releases([name]).get(name, ()),
         moved=", moved on to the newest version that is declared" if moved else "",
         dated=not any(releases.values()) or any(map(_dated, releases.values())),
     )

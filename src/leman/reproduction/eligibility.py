@@ -37,7 +37,9 @@ _NETWORK = re.compile(
     r"|\burl(?:open|retrieve)\(|\bwget\b|\bcurl\s|git\s+clone|gdown|kaggle\s|\bEntrez\.|DataReader\("
     r"|\byf\.|from_pretrained\(|fetch_(?:openml|20news|california|lfw|covtype|kddcup|rcv1|olivetti)"
     r"|load_dataset\(|nltk\.(?:download|corpus)|stopwords\.words|word_tokenize\(|spacy\.load\(|TimeSeries\.fetch|fetch_open_data|boto3|storage\.Client"
-    r"|read_\w+\(\s*['\"](?:https?|s3|gs|ftp)://"
+    r"|read_\w+\(\s*['\"](?:https?|s3|gs|ftp)://|['\"](?:https?|s3|gs|ftp)://[^'\"\s]+\.(?:csv|zip|json|nc|xlsx?|txt"
+    r"|gz|fits|h5|hdf5|dat|shp|geojson|tiff?|parquet|pkl|npy|npz|mat|tsv)['\"]"
+    r"|\.coastlines\(|\bcfeature\.|cartopy\.feature|ee\.Initialize|astroquery|graph_from_place"
 )
 _INPUT = re.compile(r"(?<![\w.])(?:raw_)?input\(|getpass\(")
 _ABSOLUTE = re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -71,7 +72,17 @@ def files_called(root: Path, name: str) -> list[str]:
         if not _LEFT_BEHIND.intersection(path.relative_to(root).parts) and path.exists()
     ]
     exact = [path for path in every if PurePosixPath(path).name == name]
-    return exact or [path for path in every if PurePosixPath(path).name.lower() == name.lower()]
+    alike = [path for path in every if PurePosixPath(path).name.lower() == name.lower()]
+    return exact or alike or [path for path in every if _bare(path) == _bare(name)]
+
+
+def _bare(path: str) -> str:
+    """Return a file name without what people and systems change: case, spaces, a doubled ending."""
+    name = PurePosixPath(path).name.lower()
+    stem, dot, ending = name.rpartition(".")
+    while dot and stem.endswith(dot + ending):
+        stem = stem[: -len(dot + ending)]
+    return re.sub(r"[^a-z0-9]+", "", stem) + dot + ending
 
 
 def place_file(work: Path, notebook: str, wanted: str, found: str) -> Modification | None:
