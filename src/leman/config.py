@@ -11,6 +11,7 @@ import platformdirs
 from leman.errors import ConfigError
 
 SETTINGS = {
+    "LEMAN_CONDA_CHANNELS": "addresses of conda channels, such as conda-forge=https://… defaults=…",
     "LEMAN_HOME": "folder for environments, cache, keys and logs",
     "LEMAN_INDEX_URL": "package index to use instead of uv's default (a PEP 503/691 address)",
     "LEMAN_QUOTA_GB": "size that `leman env prune` brings environments and cache down to, in GB",
@@ -26,6 +27,7 @@ class Settings:
     index_url: str = ""
     quota_gb: float = 40.0
     python_folders: tuple[Path, ...] = ()
+    conda_channels: tuple[tuple[str, str], ...] = ()  # name → where it is instead
 
     @property
     def environments(self) -> Path:
@@ -62,4 +64,16 @@ def settings() -> Settings:
         index_url=os.environ.get("LEMAN_INDEX_URL", ""),
         quota_gb=quota_gb,
         python_folders=tuple(Path(part) for part in folders.split(os.pathsep) if part),
+        conda_channels=_channels(os.environ.get("LEMAN_CONDA_CHANNELS", "")),
     )
+
+
+def _channels(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.partition("=") for part in text.split()]
+    for name, _, address in pairs:
+        if not name or "://" not in address:
+            raise ConfigError(
+                f"LEMAN_CONDA_CHANNELS has {name!r}, expected pairs such as"
+                " conda-forge=https://mirror.example.org/conda-forge, separated by spaces"
+            )
+    return tuple((name, address) for name, _, address in pairs)

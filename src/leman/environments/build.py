@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 import tomllib
@@ -26,6 +25,7 @@ import tomlkit
 from filelock import FileLock
 
 from leman.environments import lock as locks
+from leman.environments.bytecode import warm, warm_command
 from leman.environments.holds import alone, hold
 from leman.environments.interface import silent
 from leman.environments.ladder import Trial, climb
@@ -157,7 +157,7 @@ class UvBuilder:
             self.uv.venv(lock.python.path, environment)
             self._fill(lock, environment, question, progress)
             progress("compiling what the notebooks import")
-            self._warm(environment, lock)
+            warm(environment, lock.imports, warm_command(environment, self.sandboxed.wrap))
             write_atomic(environment / "pylock.toml", lock.text)
             write_atomic(environment / "leman.json", json.dumps({"digest": lock.digest}))
             close_to_edits(environment)
@@ -183,26 +183,6 @@ class UvBuilder:
         if sources:
             progress(f"building {sources} packages from source")
             self.sandboxed.add(_part(lock.text, wheels=False), environment, question)
-
-    def _warm(self, environment: Path, lock: Lock) -> None:
-        """Import what the notebooks import, so that its bytecode is there for every later run."""
-        if not lock.imports:
-            return
-        lines = ["import importlib"]
-        for module in ("ipykernel.kernelapp", *lock.imports):
-            lines += ["try:", f"    importlib.import_module({module!r})"]
-            lines += ["except BaseException:", "    pass"]
-        command = [str(environment / "bin" / "python"), "-c", "\n".join(lines)]
-        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
-            subprocess.run(
-                self.sandboxed.wrap(command, (environment,)),
-                cwd=environment,
-                env={"PATH": os.defpath, "HOME": str(environment), "MPLBACKEND": "agg"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=180,
-                check=False,
-            )
 
     def _sweep(self, name: str) -> None:
         """Remove what a killed build of this digest left; its lock is ours now."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from leman.environments.bytecode import warm_command
 from leman.environments.holds import hold
 from leman.environments.interface import silent
 from leman.environments.model import (
@@ -30,6 +31,8 @@ from leman.environments.model import (
     Modification,
     Want,
 )
+from leman.environments.names import conda_names
+from leman.environments.uv import unwrapped
 from leman.errors import (
     EnvironmentBuildError,
     LemanError,
@@ -40,7 +43,7 @@ from leman.errors import (
 from leman.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import date
 
 DEFAULT_CHANNELS = ("conda-forge",)
@@ -56,7 +59,8 @@ class CondaBuilder:
 
     `home` holds ``environments/<the digest's first 32 digits>``, each with a ``leman.json``, and
     ``cache/conda``. `alias` is the address under which plain channel names are looked up; empty
-    means rattler's own default.
+    means rattler's own default. `addresses` says where single channels are instead, by name.
+    `wrap` puts a sandbox around the environment's own Python, which compiles what is imported.
 
     A lock's `text` is a rattler lock file (YAML, the format of ``pixi.lock``), its first line a
     comment ``# leman: {…}`` with the provenance as JSON: cut-off, channels, wants, why each
@@ -66,9 +70,19 @@ class CondaBuilder:
     """
 
     def __init__(
-        self, home: Path, channels: tuple[str, ...] = DEFAULT_CHANNELS, *, alias: str = ""
+        self,
+        home: Path,
+        channels: tuple[str, ...] = DEFAULT_CHANNELS,
+        *,
+        alias: str = "",
+        addresses: Mapping[str, str] | None = None,
+        wrap: Callable[[list[str], tuple[Path, ...]], list[str]] = unwrapped,
     ) -> None:
-        named = [_RENAMED.get(name, name) for name in channels if name != "nodefaults"]
+        known = addresses or {}
+        named = [
+            known.get(name) or _RENAMED.get(name, name) for name in channels if name != "nodefaults"
+        ]
+        self.wrap = wrap
         self.channels = tuple(dict.fromkeys(named)) or DEFAULT_CHANNELS
         self.home = home
         self.alias = alias
@@ -102,6 +116,7 @@ class CondaBuilder:
                 "constraints": [
                     [one.name, conda_version(one.specifier), True] for one in constraints
                 ],
+                "names": {one.name: conda_names(one.name) for one in (*asked, *constraints)},
             },
             progress,
         )
@@ -125,7 +140,13 @@ class CondaBuilder:
         """
         path = self._place(lock.digest)
         if not path.is_dir():
-            request = {"task": "install", "text": lock.text, "digest": lock.digest}
+            request: dict[str, Any] = {
+                "task": "install",
+                "text": lock.text,
+                "digest": lock.digest,
+                "imports": lock.imports,
+                "warm": warm_command(building_place(path), self.wrap) if lock.imports else [],
+            }
             answer = self._ask(request | {"target": str(path)}, progress)
             if "error" in answer:
                 raise self._failure(answer, f"the environment {lock.digest[:12]} was not built")
@@ -219,6 +240,11 @@ class CondaBuilder:
         )
 
 
+def building_place(target: Path) -> Path:
+    """Return the folder in which the environment of `target` is put together."""
+    return target.with_name(f".build-{target.name}-conda")
+
+
 def conda_version(specifier: str) -> str:
     """Return a PEP 440 specifier as conda writes it; conda's own syntax passes unchanged.
 
@@ -248,7 +274,7 @@ def _optional(want: Want) -> bool:
 
 
 def _packages(rows: list[dict[str, Any]], wants: tuple[Want, ...]) -> tuple[LockedPackage, ...]:
-    asked = {canonicalize_name(one.name): one for one in wants}
+    asked = {canonicalize_name(name): one for one in wants for name in conda_names(one.name)}
     needed_by: dict[str, list[str]] = {}
     for row in rows:
         for name in row["depends"]:

@@ -10,7 +10,8 @@ The child, not its parent, holds the lock of the environment that it builds: a p
 killed cannot leave a build running that nobody has locked.
 
 Nothing that a package brings is executed here: no link script, no byte-compilation by the
-environment's own Python. Channels are named by sources that nobody has reviewed.
+environment's own Python, but for what the request's ``warm`` puts into a sandbox. Channels are
+named by sources that nobody has reviewed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from rattler import Channel, ChannelConfig, ChannelPriority, LockFile, LockPlatf
 from rattler.exceptions import SolverError
 from rattler.install import InstallerReporter
 
+from leman.environments.bytecode import warm
 from leman.files import remove_tree, sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -129,6 +131,9 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
             alternative_target_prefix=target,
         )
         (building / "conda-meta" / "leman.lock").write_text(request["text"])
+        if request.get("warm"):
+            say("compiling what the notebooks import")
+            warm(building, tuple(request["imports"]), request["warm"])
         write_json(building / "leman.json", {"digest": request["digest"], "kind": "conda"})
         _make_read_only(building)
         building.rename(target)
@@ -178,11 +183,16 @@ def _specs(known: set[str], request: dict[str, Any]) -> tuple[list[str], list[st
     """Return specs, constraints and missing names, with names as the channels spell them.
 
     They are compared as PyPI writes them: its ``typing-extensions`` is ``typing_extensions`` here.
+    ``names`` gives further names, the one to take first in front.
     """
     spelled = {canonicalize_name(name): name for name in sorted(known)}
 
     def find(name: str) -> str | None:
-        return name if name in known else spelled.get(canonicalize_name(name))
+        tried = (
+            one if one in known else spelled.get(canonicalize_name(one))
+            for one in request["names"].get(name, [name])
+        )
+        return next(filter(None, tried), None)
 
     wants, limits = request["wants"], request["constraints"]
     specs = [f"{find(name) or name} {v}".strip() for name, v, may in wants if find(name) or not may]

@@ -187,6 +187,24 @@ def only_in_conda(name: str) -> bool:
     return _conda().get(name.strip().lower()) == ("!",)
 
 
+def conda_names(name: str) -> tuple[str, ...]:
+    """Return what conda may call a distribution of the index, the name to try first in front.
+
+    Where conda's package of the equal name is another thing (``graphviz`` the program), the equal
+    name is left out.
+    """
+    name = normalise(name)
+    found = sorted((key for key, names in _conda().items() if names == (name,)), key=_plainness)
+    other = _conda().get(name)
+    if other is None or other in {(name,), ("!",)}:
+        return (name, *(one for one in found if normalise(one) != name))
+    return tuple(found) or (name,)
+
+
+def _plainness(name: str) -> tuple[bool, int, str]:
+    return name.endswith(("-base", "-core", "-gpu", "-cpu", "-mkl")), len(name), name
+
+
 def tables_built() -> str:
     """Return the day on which the shipped tables were built (ISO 8601)."""
     first = next(line for line in _known() if line.startswith("# built "))

@@ -130,9 +130,15 @@ def _conda(path: Path, digest: str) -> Lock:
             Attempt("lock", f"conda: {what}", f"channels {channels}", words or "solved")
             for what, words in known.get("attempts", ())
         ),
-        modifications=tuple(
-            Modification("drop", name, "no conda package of this name")
-            for name in known.get("dropped", ())
+        modifications=(
+            *(
+                Modification("unpin", name, f"{specifier} does not go with the rest in conda")
+                for name, specifier in known.get("unpinned", ())
+            ),
+            *(
+                Modification("drop", name, "no conda package of this name")
+                for name in known.get("dropped", ())
+            ),
         ),
     )
 
