@@ -125,3 +125,20 @@ def test_svg_is_compared_by_what_it_draws() -> None:
     assert only(display(svg=one), display(svg=other)).verdict is Verdict.NORMALISED
     moved = drawing(0, 2, 1.02)
     assert only(display(svg=one), display(svg=moved)).verdict is Verdict.DIFFERENT
+
+
+def test_a_library_that_the_page_loads_is_no_result_but_its_chart_is() -> None:
+    """Plotly's loader appears with some versions and not with others; a figure that is gone is a loss."""
+    from comparing import notebook  # noqa: PLC0415
+
+    from leman.reproduction.compare import compare  # noqa: PLC0415
+
+    loader = display(html="<script>window.PlotlyConfig = {}; define('plotly', '<svg>')</script>")
+    call = "Plotly.newPlot('12345678-1234-1234-1234-123456789abc', [{\"y\": [1]}], {})"
+    drawing = display(html=f"<script>window.PlotlyConfig = {{}}; {call}</script>")
+    table = display(html="<table><tr><td>1</td></tr></table>")
+    verdicts = [
+        compare(notebook(table), notebook(extra, table)).outputs for extra in (loader, drawing)
+    ]
+    assert {one.verdict for one in verdicts[0]} == {Verdict.NOT_COMPARED, Verdict.IDENTICAL}
+    assert Verdict.DIFFERENT in {one.verdict for one in verdicts[1]}

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from leman.reproduction.compare import forms, noise
+from leman.reproduction.compare import forms, markup, noise
 from leman.reproduction.compare.bundle import (
     Output,
     comparable,
@@ -145,7 +145,7 @@ def _tagged(judgement: Judgement, tags: Tags, *, crashed: bool) -> Judgement:
     return replace(judgement, detail=detail)
 
 
-def _no_result(output: Output) -> str:
+def _no_result(output: Output) -> str:  # noqa: PLR0911 - one return a kind of output
     """Say why an output is no result, or return an empty string."""
     if output.kind == "stderr":
         return "warnings and progress on stderr" if noise.only_chatter(text_of(output)) else ""
@@ -158,6 +158,8 @@ def _no_result(output: Output) -> str:
         return "the log of an installer" if noise.only_installing(text) else ""
     if output.kind == "display":
         kinds = understood(output)
+        if markup.only_loads(forms.as_text(output.data.get("text/html"))):
+            return "a drawing library that the page loads"
         text = forms.as_text(output.data.get("text/plain"))
         if not set(kinds) - {"text/plain"} and (
             noise.only_names(text) or noise.only_progress(text) or not kinds

@@ -118,6 +118,18 @@ def shows_something(text: str) -> bool:
     return bool(_MARKUP.sub("", text))
 
 
+_LOADS = re.compile(
+    r"window\.PlotlyConfig|require\.undef\([\"']plotly|bk-notebook-logo|load_libs|HVLogo"
+    r"|vegaEmbed\.version|_Plotly = Plotly"
+)
+_DRAWS = re.compile(r"Plotly\.newPlot\(\s*[\"'][0-9a-f-]{36}|embed_document|vegaEmbed\(\"#")
+
+
+def only_loads(text: str) -> bool:
+    """Say whether HTML only brings a drawing library to the page, and draws nothing itself."""
+    return bool(_LOADS.search(text)) and not _DRAWS.search(text) and "<td" not in text[-2000:]
+
+
 def _without_colab(text: str) -> str:
     """Keep only the tables of a data frame that Colab has wrapped in buttons and scripts."""
     if "colab-df-" not in text:
