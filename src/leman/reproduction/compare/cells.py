@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leman.reproduction.compare import forms
 from leman.reproduction.compare.bundle import Output, understood
+from leman.reproduction.compare.markup import only_loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,4 +145,6 @@ def _paired(stored: Sequence[Output], new: Sequence[Output]) -> Iterator[Paired]
 def _kind(output: Output) -> str:
     if output.kind != "display":
         return output.kind
+    if only_loads(forms.as_text(output.data.get("text/html"))):
+        return "loader"
     return next(iter(understood(output)), "display")
