@@ -19,9 +19,7 @@ def warm_command(
     environment: Path, wrap: Callable[[list[str], tuple[Path, ...]], list[str]]
 ) -> list[str]:
     """Return the command that `warm` needs, with `wrap` (a sandbox) around it."""
-    return wrap(
-        [str(environment / "bin" / "python"), str(environment / _SCRIPT)], (environment,)
-    )
+    return wrap([str(environment / "bin" / "python"), str(environment / _SCRIPT)], (environment,))
 
 
 def warm(environment: Path, imports: tuple[str, ...], command: list[str]) -> None:

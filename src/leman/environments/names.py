@@ -194,8 +194,9 @@ def conda_names(name: str) -> tuple[str, ...]:
     name is left out.
     """
     name = normalise(name)
-    found = sorted((key for key, names in _conda().items() if names == (name,)), key=_plainness)
     other = _conda().get(name)
+    alike = {(name,), other or (name,)}  # opencv-python is opencv-python-headless there
+    found = sorted((key for key, names in _conda().items() if names in alike), key=_plainness)
     if other is None or other in {(name,), ("!",)}:
         return (name, *(one for one in found if normalise(one) != name))
     return tuple(found) or (name,)

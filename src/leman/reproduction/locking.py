@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import tomlkit
 
 from leman.environments.fetch import fetch
+from leman.environments.tiers import together
 from leman.reproduction.prepare import alone, clusters, environments_of, look_at
 from leman.reproduction.run import isolate
 from leman.reproduction.workshop import open_workshop
@@ -55,7 +56,8 @@ def look_up(
 
 
 def _known(cluster: Cluster, group: list[Plan], workshop: Workshop) -> Iterator[Pinned]:
-    environment = workshop.known(cluster.wants, cluster.constraints, cluster.era)
+    need = together(plan.conda for plan in group)
+    environment = workshop.known(cluster.wants, cluster.constraints, cluster.era, need)
     if environment is None and len(group) > 1:  # a group that does not fit together is split
         for plan in group:
             yield from _known(alone(plan), [plan], workshop)

@@ -9,12 +9,17 @@ from leman.environments.clock import Wishes
 from leman.reproduction.model import Limits
 
 if TYPE_CHECKING:
+    from leman.environments.tiers import Tier
     from leman.reproduction.model import NotebookResult
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The settings of one run; `repairs` is how many changes a failing notebook may cost."""
+    """The settings of one run; `repairs` is how many changes a failing notebook may cost.
+
+    `builder` says where packages come from: ``uv`` the package index, ``conda`` its channels,
+    ``auto`` the index, and conda for what it lacks where the source names channels.
+    """
 
     wishes: Wishes = field(default_factory=Wishes)
     limits: Limits = field(default_factory=Limits)
@@ -24,6 +29,7 @@ class Options:
     network: bool = True
     repairs: int = 8
     rtol: float = 1e-9
+    builder: Tier = "auto"
 
 
 class Watcher(Protocol):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from leman.environments.clock import Wishes, era_of, language_version
 from leman.environments.detect.poetry import rows
 from leman.environments.infer import Needs, needs_of, wants_of
+from leman.environments.tiers import NO_NEED, CondaNeed, conda_need
 from leman.reproduction.eligibility import ELIGIBLE, Eligibility, eligibility_of
 from leman.reproduction.model import Reason
 
@@ -34,6 +35,7 @@ class Plan:
     reason: Reason = Reason.NONE
     message: str = ""
     document: dict[str, Any] | None = None
+    conda: CondaNeed = NO_NEED
 
 
 def plans(
@@ -81,6 +83,9 @@ def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> 
         return Plan(path, reason=Reason.PYTHON_2, message="its code is Python 2", document=document)
     era = era_of(source, path, document, declared, wishes)
     wants, limits, findings = wants_for(needs, declared, path, on=era.cutoff, era=era)
+    conda = conda_need(needs, declared, on=era.cutoff, minor=era.pythons[0])
+    if conda.calls:  # conda may have what the index does not know
+        findings = tuple(one for one in findings if one.code != "unknown-module")
     return Plan(
         path,
         era=era,
@@ -89,6 +94,7 @@ def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> 
         constraints=limits,
         findings=findings,
         eligibility=eligibility_of(source, path, document, needs, findings),
+        conda=conda,
         document=document,
     )
 

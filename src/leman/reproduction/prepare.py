@@ -12,6 +12,7 @@ from leman.environments.clock import Wishes
 from leman.environments.detect import declared, notebook_files
 from leman.environments.fetch import fetch
 from leman.environments.model import Cluster, Declarations, Environment, Source, Want
+from leman.environments.tiers import Tier, together
 from leman.errors import LemanError, SourceError
 from leman.reproduction.options import Nobody
 from leman.reproduction.plan import Plan, plans
@@ -58,6 +59,8 @@ def _fits(plan: Plan, group: list[Plan], workshop: Workshop) -> bool:
     if _python(plan, workshop) != _python(first, workshop):
         return False
     if _quarter(plan.era.cutoff) != _quarter(first.era.cutoff):
+        return False
+    if plan.conda.calls != first.conda.calls:
         return False
     versions = {want.name: want.text() for other in group for want in other.wants}
     return all(versions.get(want.name, want.text()) == want.text() for want in plan.wants)
@@ -120,6 +123,7 @@ def build(
             era=cluster.era,
             imports=modules_to_warm(group),
             progress=told,
+            conda=together(plan.conda for plan in group),
         )
     except LemanError as error:
         if len(group) == 1:
@@ -153,6 +157,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     python: str = "",
     date: date | None = None,
     notebook: str = "",
+    builder: Tier = "auto",
     own: Settings | None = None,
     watcher: Watcher | None = None,
 ) -> Iterator[Prepared]:
@@ -166,7 +171,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     source = fetch(spec, ref=ref, cache=chosen.cache, progress=lambda text: heard.said("", text))
     if notebook:
         source = replace(source, notebooks=(notebook,))
-    workshop = open_workshop(chosen, isolate("auto"))
+    workshop = open_workshop(chosen, isolate("auto"), tier=builder)
     _, found = look_at(source, Wishes(python, date))
     made = environments_of(spec, found, workshop, heard)
     with work_copy(source, chosen.cache / "work") as work:

@@ -91,7 +91,7 @@ def reproduce(
             hint="leman runs files that end in .ipynb; give the folder that holds them.",
         )
     heard.planned(tuple(plan.path for plan in found))
-    workshop = open_workshop(settings, isolation)
+    workshop = open_workshop(settings, isolation, tier=asked.builder)
     remove_tree(output / "notebooks")
     with ExitStack() as stack:
         place = settings.cache / "work"

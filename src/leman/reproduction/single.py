@@ -172,6 +172,7 @@ class _Worker:
             imports=tuple(environment.lock.imports),
             progress=lambda text: self.watcher.said(case.path, text),
             fixed=True,
+            conda=self.plan.conda,
         )
         case.packages = made.lock.packages
         case.site = site_packages(made)

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman import sandbox
 from leman.environments import lock as locks
+from leman.environments import shelf
 from leman.environments.build import UvBuilder
+from leman.environments.holds import hold
 from leman.environments.index import Index
 from leman.environments.model import Attempt
 from leman.environments.names import HEAVY
 from leman.environments.pythons import choose, interpreters, nearest
+from leman.environments.tiers import (
+    NO_NEED,
+    CondaNeed,
+    CondaPlace,
+    Tier,
+    build_with_conda,
+    conda_not_used,
+)
 from leman.environments.uv import Uv, passed_on
-from leman.errors import EnvironmentBuildError, LemanError, NoPythonError, SpaceError
+from leman.errors import (
+    EnvironmentBuildError,
+    LemanError,
+    NoPythonError,
+    ResolutionError,
+    SpaceError,
+)
 from leman.files import write_atomic
 
 if TYPE_CHECKING:
@@ -31,6 +47,18 @@ RULES = 3  # raise it when the ladder or the defaults change, so that no old ans
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What an environment is asked for."""
+
+    wants: tuple[Want, ...]
+    constraints: tuple[Want, ...]
+    era: Era
+    imports: tuple[str, ...]
+    progress: Callable[[str], None]
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Workshop:
     """What environments are made with on this machine, under one set of settings."""
 
@@ -38,8 +66,10 @@ class Workshop:
     isolation: Isolation
     builder: UvBuilder
     pythons: tuple[Interpreter, ...]
+    tier: Tier = "auto"
+    refused: dict[tuple[str, ...], LemanError] = field(default_factory=dict)  # channels → why
 
-    def environment(
+    def environment(  # noqa: PLR0913 - what determines an environment, all by name
         self,
         wants: tuple[Want, ...],
         *,
@@ -48,12 +78,65 @@ class Workshop:
         imports: tuple[str, ...],
         progress: Callable[[str], None],
         fixed: bool = False,
+        conda: CondaNeed = NO_NEED,
     ) -> Environment:
         """Return the environment for `wants` as of an era, on the first Python that works.
 
-        With `fixed`, only the first Python that this machine has is tried.
-        Raises NoPythonError or EnvironmentBuildError with the reasons of the last try.
+        With `fixed`, only the first Python that this machine has is tried. What `conda` names
+        comes with all the rest from its channels; where it cannot be had, the lock's findings say
+        so. Raises NoPythonError or EnvironmentBuildError with the reasons of the last try.
         """
+        question = Asked(wants, constraints, era, imports, progress, fixed=fixed)
+        if self.tier == "conda":
+            return self._from_conda(question, conda)
+        if not conda.calls:
+            return self._from_index(question)
+        seen = conda_not_used(conda, "uv alone was asked for", "Allow it with --builder auto.")
+        if self.tier == "auto":
+            try:
+                return self._from_conda(question, conda)
+            except SpaceError:
+                raise
+            except LemanError as error:
+                progress(f"no conda environment: {error.message[:200]}")
+                seen = conda_not_used(conda, error.message[:600], error.hint)
+        made = self._from_index(question)
+        found = tuple(dict.fromkeys([*made.lock.findings, seen]))
+        return replace(made, lock=replace(made.lock, findings=found))
+
+    def _from_conda(self, question: Asked, need: CondaNeed) -> Environment:
+        """Raise LemanError where py-rattler is missing, and EnvironmentBuildError."""
+        known = self._known_conda(question.wants, question.constraints, question.era, need)
+        if known:
+            return known
+        if need.channels in self.refused:
+            raise self.refused[need.channels]
+        try:
+            built = build_with_conda(
+                CondaPlace(
+                    self.settings.home,
+                    dict(self.settings.conda_channels),
+                    self.builder.sandboxed.wrap,
+                ),
+                question.wants,
+                need=need,
+                constraints=question.constraints,
+                era=question.era,
+                imports=question.imports,
+                progress=question.progress,
+            )
+        except (SpaceError, ResolutionError):
+            raise
+        except LemanError as error:  # the next notebook gets the same answer, after as long a time
+            self.refused[need.channels] = error
+            raise
+        key = _conda_key(question.wants, question.constraints, question.era, need)
+        write_atomic(self._memo(key), json.dumps({"digest": built.digest}))
+        return built
+
+    def _from_index(self, question: Asked) -> Environment:
+        wants, constraints, era = question.wants, question.constraints, question.era
+        imports, progress, fixed = question.imports, question.progress, question.fixed
         chosen = self.interpreters_for(era)
         chosen = chosen[:1] if fixed else chosen[:3]
         last: LemanError | None = None
@@ -83,14 +166,39 @@ class Workshop:
         raise last or EnvironmentBuildError("no environment could be built")
 
     def known(
-        self, wants: tuple[Want, ...], constraints: tuple[Want, ...], era: Era
+        self,
+        wants: tuple[Want, ...],
+        constraints: tuple[Want, ...],
+        era: Era,
+        conda: CondaNeed = NO_NEED,
     ) -> Environment | None:
         """Return what `environment` built before for the same question, None if it did not."""
+        if self.tier == "conda" or (self.tier == "auto" and conda.calls):
+            found = self._known_conda(wants, constraints, era, conda)
+            if found or self.tier == "conda":
+                return found
         for python in self.interpreters_for(era)[:3]:
             found = self._known(_key(wants, constraints, python, era.cutoff), python)
             if found:
                 return found
         return None
+
+    def _known_conda(
+        self,
+        wants: tuple[Want, ...],
+        constraints: tuple[Want, ...],
+        era: Era,
+        need: CondaNeed,
+    ) -> Environment | None:
+        try:
+            memo = self._memo(_conda_key(wants, constraints, era, need)).read_text()
+            path = self.settings.environments / json.loads(memo)["digest"][:32]
+        except (OSError, ValueError, KeyError):
+            return None
+        if not path.is_dir():
+            return None
+        hold(path)
+        return shelf.at(path).environment
 
     def interpreters_for(self, era: Era) -> tuple[Interpreter, ...]:
         """Return this machine's interpreters for an era, the wanted ones first.
@@ -118,13 +226,16 @@ class Workshop:
         return self.builder.at(digest, python)
 
 
-def open_workshop(settings: Settings, isolation: Isolation, *, offline: bool = False) -> Workshop:
+def open_workshop(
+    settings: Settings, isolation: Isolation, *, offline: bool = False, tier: Tier = "auto"
+) -> Workshop:
     """Return the tools for `settings`; asks uv once for the index's address, then remembers it."""
     plain = Uv(settings.cache / "uv", settings.index_url, offline)
     boxed = replace(plain, wrap=_boxed()) if isolation.level == "sandbox" else plain
     index = Index(_index_address(settings, plain), settings.cache / "index", offline)
     builder = UvBuilder(settings.environments, plain, boxed, index, HEAVY)
-    return Workshop(settings, isolation, builder, interpreters(settings.python_folders))
+    pythons = interpreters(settings.python_folders)
+    return Workshop(settings, isolation, builder, pythons, tier)
 
 
 def _index_address(settings: Settings, uv: Uv) -> str:
@@ -157,6 +268,16 @@ def _readable(command: list[str]) -> tuple[Path, ...]:
         folders += sandbox.interpreter_folders(Path(command[command.index("--python") + 1]))
     folders += [program.parent]
     return tuple(dict.fromkeys(folders))
+
+
+def _conda_key(
+    wants: tuple[Want, ...], constraints: tuple[Want, ...], era: Era, need: CondaNeed
+) -> str:
+    rest = {"channels": need.channels, "pythons": era.pythons[:3]}
+    facts = [[want.text() for want in sorted((*wants, *need.wants), key=str)], rest]
+    limits = sorted(want.text() for want in constraints)
+    text = json.dumps([RULES, "conda", *facts, limits, era.cutoff.isoformat()])
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def _key(
