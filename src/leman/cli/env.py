@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from leman.environments.clock import Wishes
+    from leman.environments.tiers import Tier
     from leman.reproduction.options import Watcher
 
 
@@ -29,15 +30,23 @@ def env() -> None:
     help="Use packages as of this day.",
 )
 @click.option(
+    "--builder",
+    type=click.Choice(["auto", "uv", "conda"]),
+    default="auto",
+    help="auto: uv, and conda for what only its channels have.",
+)
+@click.option(
     "--output",
     default="pylock.toml",
     metavar="FILE",
     help="File to write, - for standard output. Default: pylock.toml.",
 )
-def lock(source: str, ref: str, python: str, date: datetime | None, output: str) -> None:
+def lock(  # noqa: PLR0913, PLR0917 - one parameter an option
+    source: str, ref: str, python: str, date: datetime | None, builder: Tier, output: str
+) -> None:
     """Lock what SOURCE's notebooks need, as of their date; run none of them.
 
-    Writes a PEP 751 pylock.toml. Notebooks of different times or Pythons need different
+    Writes a PEP 751 pylock.toml, or conda.lock where packages are conda's. Notebooks of different times or Pythons need different
     environments: then there are several files, pylock.1.toml and so on. Each environment is also
     built, because only that proves that its lock can be installed.
     """
@@ -50,7 +59,9 @@ def lock(source: str, ref: str, python: str, date: datetime | None, output: str)
 
     _check_target(output)
     wishes = _wishes(python, date)
-    made = pin(source, ref=ref, wishes=wishes, settings=settings(), watcher=_watcher())
+    made = pin(
+        source, ref=ref, wishes=wishes, settings=settings(), watcher=_watcher(), tier=builder
+    )
     if output == "-":
         if len(made) > 1:
             raise UsageError(
@@ -59,7 +70,7 @@ def lock(source: str, ref: str, python: str, date: datetime | None, output: str)
             )
         click.echo(text_of(made[0]))
         return
-    names = names_for(Path(output), len(made))
+    names = names_for(Path(output), made)
     for path in names:
         _check_target(str(path))
     for path, one in zip(names, made, strict=True):
@@ -78,6 +89,7 @@ def _check_target(output: str) -> None:
     from pathlib import Path  # noqa: PLC0415
 
     from leman.errors import UsageError  # noqa: PLC0415
+    from leman.reproduction.locking import is_ours  # noqa: PLC0415
 
     path = Path(output)
     if output == "-" or (not path.exists() and path.parent.is_dir()):
@@ -86,7 +98,7 @@ def _check_target(output: str) -> None:
         raise UsageError(f"--output {output}: there is no folder {path.parent}")
     if path.is_dir():
         raise UsageError(f"--output {output} is a folder", hint="Give a file's name.")
-    if "[tool.leman]" not in path.read_text(errors="replace"):
+    if not is_ours(path.read_text(errors="replace")):
         raise UsageError(
             f"{output} is there already and was not written by leman",
             hint="Give another name with --output, or remove it.",

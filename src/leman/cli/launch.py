@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from leman.environments.tiers import Tier
+
 
 @click.command()
 @click.argument("source")
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
     help="Use packages as of this day.",
+)
+@click.option(
+    "--builder",
+    type=click.Choice(["auto", "uv", "conda"]),
+    default="auto",
+    help="auto: uv, and conda for what only its channels have.",
 )
 @click.option(
     "--port",
@@ -34,6 +42,7 @@ def launch(  # noqa: PLR0913, PLR0917 - one parameter an option
     notebook: str,
     python: str,
     date: datetime | None,
+    builder: Tier,
     port: int,
     no_browser: bool,  # noqa: FBT001 - click passes flags by name
 ) -> None:
@@ -57,7 +66,12 @@ def launch(  # noqa: PLR0913, PLR0917 - one parameter an option
         click.echo(f"JupyterLab is at {url}\nPress Ctrl-C to stop it.")
 
     with prepare(
-        source, ref=ref, python=python, date=date.date() if date else None, watcher=_Told()
+        source,
+        ref=ref,
+        python=python,
+        date=date.date() if date else None,
+        builder=builder,
+        watcher=_Told(),
     ) as prepared:
         kernels = [Kernel(environment, notebooks=own) for environment, own in prepared.environments]
         code = run_lab(

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     help="Use packages as of this day.",
 )
 @click.option(
+    "--builder",
+    type=click.Choice(["auto", "uv", "conda"]),
+    default="auto",
+    help="auto: uv, and conda for what only its channels have.",
+)
+@click.option(
     "--repairs",
     type=click.IntRange(0, 50),
     default=8,
@@ -139,6 +145,7 @@ def _options(given: dict[str, Any]) -> Options:
         isolation=given["isolation"],
         network=given["network"] == "on",
         repairs=given["repairs"],
+        builder=given["builder"],
     )
 
 

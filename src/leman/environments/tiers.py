@@ -241,6 +241,11 @@ def _noted(lock: Lock, given_up: list[tuple[Want, str]]) -> Lock:
     )
 
 
+def is_conda(lock: Lock) -> bool:
+    """Tell whether a lock's packages are conda's; its text is then no PEP 751."""
+    return any(one.kind == "conda" for one in lock.packages)
+
+
 def conda_not_used(need: CondaNeed, why: str, fix: str) -> Finding:
     """Say what is missing from an environment of the index, because conda was not to be had."""
     names = ", ".join(one.name for one in need.wants)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import tomlkit
 
 from leman.environments.fetch import fetch
-from leman.environments.tiers import together
+from leman.environments.tiers import is_conda, together
 from leman.reproduction.prepare import alone, clusters, environments_of, look_at
 from leman.reproduction.run import isolate
 from leman.reproduction.workshop import open_workshop
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leman.config import Settings
     from leman.environments.clock import Wishes
     from leman.environments.model import Cluster, Environment
+    from leman.environments.tiers import Tier
     from leman.reproduction.options import Watcher
     from leman.reproduction.plan import Plan
     from leman.reproduction.workshop import Workshop
@@ -34,7 +35,13 @@ class Pinned:
 
 
 def pin(
-    spec: str, *, ref: str, wishes: Wishes, settings: Settings, watcher: Watcher
+    spec: str,
+    *,
+    ref: str,
+    wishes: Wishes,
+    settings: Settings,
+    watcher: Watcher,
+    tier: Tier = "auto",
 ) -> tuple[Pinned, ...]:
     """Lock and build the environments of a source's notebooks; run none of them.
 
@@ -42,7 +49,7 @@ def pin(
     SourceError, and the reason why no environment could be built where none could.
     """
     found, workshop = _looked_at(spec, ref, wishes, settings, watcher)
-    made = environments_of(spec, found, workshop, watcher)
+    made = environments_of(spec, found, replace(workshop, tier=tier), watcher)
     return tuple(Pinned(notebooks, environment) for environment, notebooks in made)
 
 
@@ -75,22 +82,33 @@ def _looked_at(
     return look_at(source, wishes)[1], workshop
 
 
-def names_for(output: Path, count: int) -> tuple[Path, ...]:
-    """Return `count` file names after `output`: ``pylock.toml``, or ``pylock.1.toml`` and so on.
+def names_for(output: Path, made: tuple[Pinned, ...]) -> tuple[Path, ...]:
+    """Return file names after `output`: ``pylock.toml``, or ``pylock.1.toml`` and so on.
 
-    PEP 751 wants ``pylock.<name>.toml`` where one folder holds several.
+    PEP 751 wants ``pylock.<name>.toml`` where one folder holds several. What conda locked is no
+    pylock: there ``conda.lock`` takes that name's place.
     """
-    if count == 1:
-        return (output,)
-    return tuple(
-        output.with_name(f"{output.stem}.{number}{output.suffix}") for number in range(1, count + 1)
-    )
+    names = []
+    for number, one in enumerate(made, 1):
+        place = f".{number}" if len(made) > 1 else ""
+        name = output.with_name(f"{output.stem}{place}{output.suffix}")
+        if one.environment and output.stem == "pylock" and is_conda(one.environment.lock):
+            name = output.with_name(f"conda{place}.lock")
+        names.append(name)
+    return tuple(names)
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether the text of a file is a lock that leman wrote."""
+    return "[tool.leman]" in text or text.startswith("# leman: {")
 
 
 def text_of(pinned: Pinned) -> str:
     """Return the lock's text with the notebooks that it serves in ``[tool.leman]``."""
     if pinned.environment is None:
         return ""
+    if is_conda(pinned.environment.lock):
+        return pinned.environment.lock.text
     document = tomlkit.parse(pinned.environment.lock.text)
     document["tool"]["leman"]["notebooks"] = list(pinned.notebooks)
     return tomlkit.dumps(document)

@@ -17,6 +17,7 @@ from leman.reproduction.report.text import (
     without_colours,
     without_password,
 )
+from leman.environments.tiers import is_conda
 from leman.reproduction.report.words import findings_of, headline
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def as_json(report: Report, pictures: Pictures | None = None) -> dict[str, Any]:
 
 def lock_path(environment: Environment) -> str:
     """Return where, inside the report's folder, an environment's lock lies."""
-    return f"environments/{file_name(environment.digest[:12])}/pylock.toml"
+    name = "conda.lock" if is_conda(environment.lock) else "pylock.toml"
+    return f"environments/{file_name(environment.digest[:12])}/{name}"
 
 
 def _totals(report: Report) -> dict[str, Any]:
