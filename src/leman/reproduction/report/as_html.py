@@ -18,6 +18,7 @@ from leman.reproduction.report.as_json import lock_path
 from leman.reproduction.report.differences import Row, rows
 from leman.reproduction.report.pictures import ROLES, Picture, Pictures, collect
 from leman.reproduction.report.text import cut, shown, storable, without_password
+from leman.reproduction.taxonomy import TAXONOMY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,6 +173,7 @@ def _context(report: Report, grouped: dict[tuple[int, str], _Group]) -> dict[str
         "environment_names": {one.digest: _environment_name(one) for one in report.environments},
         "findings": words.findings_of(report),
         "legend_outcomes": _outcome_items(),
+        "legend_reasons": _reasons(report),
         "legend_verdicts": [(str(verdict), text) for verdict, text in _verdict_items()],
     }
 
@@ -182,6 +184,16 @@ def _outcome_items() -> list[tuple[str, tuple[str, str]]]:
 
 def _verdict_items() -> list[tuple[Verdict, tuple[str, str]]]:
     return list(words.VERDICTS.items())
+
+
+def _reasons(report: Report) -> list[tuple[str, str, str]]:
+    """Return code, title and meaning of the reasons that occur in this report."""
+    present = {one.reason for one in report.notebooks if one.reason}
+    return [
+        (str(reason), title, meaning)
+        for reason, (title, meaning, _) in TAXONOMY.items()
+        if reason in present
+    ]
 
 
 def _environment_name(one: Any) -> str:  # noqa: ANN401 - environments.model.Environment
