@@ -41,14 +41,14 @@ def env() -> None:
     metavar="FILE",
     help="File to write, - for standard output. Default: pylock.toml.",
 )
-def lock(  # noqa: PLR0913, PLR0917 - one parameter an option
+def lock(
     source: str, ref: str, python: str, date: datetime | None, builder: Tier, output: str
 ) -> None:
     """Lock what SOURCE's notebooks need, as of their date; run none of them.
 
-    Writes a PEP 751 pylock.toml, or conda.lock where packages are conda's. Notebooks of different times or Pythons need different
-    environments: then there are several files, pylock.1.toml and so on. Each environment is also
-    built, because only that proves that its lock can be installed.
+    Writes a PEP 751 pylock.toml, or conda.lock where packages are conda's. Notebooks of different
+    times or Pythons need different environments: then there are several files, pylock.1.toml and
+    so on. Each environment is also built, because only that proves that its lock can be installed.
     """
     from pathlib import Path  # noqa: PLC0415 - `leman --help` pays for nothing
 

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leman.environments.tiers import is_conda
 from leman.reproduction.model import Same, Status, Verdict
 from leman.reproduction.report.pictures import ROLES, Pictures, collect
 from leman.reproduction.report.text import (
@@ -17,7 +18,6 @@ from leman.reproduction.report.text import (
     without_colours,
     without_password,
 )
-from leman.environments.tiers import is_conda
 from leman.reproduction.report.words import findings_of, headline
 
 if TYPE_CHECKING:
