@@ -48,6 +48,11 @@ _ABSOLUTE = re.compile(
     re.IGNORECASE,
 )
 
+_HOME = re.compile(r"['\"]((?:/Users/|/home/|[A-Z]:\\{1,2}Users|[A-Z]:/Users)[^'\"\n]{3,300})['\"]")
+_OUTPUT = re.compile(
+    r"savefig|to_\w+\(|save|write|out\w*\s*=|fig\w*(?:dir|path|folder)\s*=", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
@@ -83,6 +88,9 @@ def eligibility_of(  # noqa: PLR0911 - a list of reasons, the first that holds
         verdict = _file(source, path, name)
         if verdict:
             return verdict
+    for name in _homes(whole):
+        if PurePosixPath(name).name not in _everything(source.path):
+            return Eligibility(False, "absolute-path", f"{name} lies on the author's computer")
     raw = "\n".join(cell for _, cell in code_cells(notebook))
     match = _NETWORK.search("\n".join(re.sub(r"^\s*#.*", "", line) for line in raw.splitlines()))
     if match:
@@ -197,6 +205,19 @@ def _file(source: Source, path: str, name: str) -> Eligibility | None:
     if _ABSOLUTE.match(name):
         return Eligibility(False, "absolute-path", f"{name} lies on the author's computer")
     return Eligibility(False, "missing-file", f"{name} was never published")
+
+
+def _homes(code: str) -> list[str]:
+    """Return literal folders of somebody's home that a notebook reads from or works in."""
+    code = "\n".join(re.sub(r"^\s*#.*", "", line) for line in code.splitlines())
+    lines = [line for line in code.splitlines() if not _OUTPUT.search(line)]
+    found = [match[1] for match in _HOME.finditer("\n".join(lines))]
+    return [name.replace("\\\\", "/").replace("\\", "/").rstrip("/") for name in found]
+
+
+@lru_cache(maxsize=8)
+def _everything(root: Path) -> frozenset[str]:
+    return frozenset(path.name for path in root.rglob("*")) | {root.name}
 
 
 @lru_cache(maxsize=8)

@@ -37,6 +37,8 @@ _GONE_FROM = re.compile(
 )
 _FRAME = re.compile(r"(?:site-packages|dist-packages)/([A-Za-z_]\w*)")
 _WRITES = re.compile(r"savefig|to_\w+\(|save|write|dump|open\([^)]*['\"][wax]|mkdir|imwrite|export")
+_TEX = re.compile(r"latex could not be found|Failed to process string with tex|dvipng")
+_USETEX = re.compile(r"(usetex['\"]?\]?\s*[=:,]\s*)True")
 _ARROW = re.compile(r"^-+>")
 _RAW = re.compile(
     r"https?://(?:raw\.githubusercontent\.com|github\.com)/([\w.-]+)/([\w.-]+)/"
@@ -204,6 +206,15 @@ def _tail_of(work: Path, inside: str) -> str:
         if (work / path).is_file():
             return path
     return ""
+
+
+def _latex(case: Case, failure: Failure) -> bool:
+    """Let matplotlib draw the text of a figure itself where there is no LaTeX."""
+    if "latex" in case.done or not _TEX.search(f"{failure.text}\n{failure.traceback}"):
+        return False
+    case.done.add("latex")
+    change = case.apply(lambda work: copies.substitute(work, case.path, _USETEX, r"\1False"))
+    return bool(change) and case.note("text.usetex off", failure.text[:100], change)
 
 
 def _file(case: Case, failure: Failure) -> bool:
@@ -384,6 +395,7 @@ RUNGS: tuple[Callable[[Case, Failure], bool], ...] = (
     _module,
     _clone,
     _own_address,
+    _latex,
     _folder,
     _file,
     _order,

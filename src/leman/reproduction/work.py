@@ -65,15 +65,22 @@ def _copy(source: str, target: str) -> None:
 
 
 def files_called(root: Path, name: str) -> list[str]:
-    """Return the files below `root` with this base name, first exactly, else whatever its case."""
-    every = [
+    """Return the files below `root` with this base name, first exactly, else whatever its case.
+
+    A link that leads out of `root` is none of them: what it names is this machine's.
+    """
+    whole = root.resolve()
+    every = sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if not _LEFT_BEHIND.intersection(path.relative_to(root).parts) and path.exists()
-    ]
+        if _bare(path.name) == _bare(name)
+        and not _LEFT_BEHIND.intersection(path.relative_to(root).parts)
+        and path.exists()
+        and path.resolve().is_relative_to(whole)
+    )
     exact = [path for path in every if PurePosixPath(path).name == name]
     alike = [path for path in every if PurePosixPath(path).name.lower() == name.lower()]
-    return exact or alike or [path for path in every if _bare(path) == _bare(name)]
+    return exact or alike or every
 
 
 def _bare(path: str) -> str:
@@ -129,7 +136,10 @@ def make_folder(work: Path, notebook: str, wanted: str) -> Modification | None:
 def _inside(work: Path, notebook: str, wanted: str) -> Path | None:
     here = (work / notebook).parent.resolve()
     target = Path(os.path.normpath(here / wanted.replace("\\", "/")))
-    return target if target.is_relative_to(work.resolve()) and target != work else None
+    whole = work.resolve()
+    # Resolved, because a link in the copy may lead anywhere on this machine.
+    inside = target.is_relative_to(whole) and target.resolve().is_relative_to(whole)
+    return target if inside and target != whole else None
 
 
 def rewrite(work: Path, notebook: str, old: str, new: str) -> Modification | None:
@@ -150,6 +160,25 @@ def rewrite(work: Path, notebook: str, old: str, new: str) -> Modification | Non
         return None
     write_atomic(path, json.dumps(document))
     return Modification("path", notebook, f"{old} → {new}")
+
+
+def substitute(
+    work: Path, notebook: str, pattern: re.Pattern[str], new: str
+) -> Modification | None:
+    """Replace what `pattern` finds in a notebook's code, in the work copy."""
+    path = work / notebook
+    document = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    changed: list[str] = []
+    for cell in document.get("cells", []):
+        if cell.get("cell_type") == "code":
+            text = cell.get("source")
+            code = "".join(text) if isinstance(text, list) else str(text or "")
+            changed += [found[0] for found in pattern.finditer(code)]
+            cell["source"] = pattern.sub(new, code)
+    if not changed:
+        return None
+    write_atomic(path, json.dumps(document))
+    return Modification("cell", notebook, f"{changed[0]} → {pattern.sub(new, changed[0])}")
 
 
 def begin_with(work: Path, notebook: str, line: str) -> Modification | None:
