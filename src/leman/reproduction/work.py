@@ -89,7 +89,7 @@ def _bare(path: str) -> str:
     stem, dot, ending = name.rpartition(".")
     while dot and stem.endswith(dot + ending):
         stem = stem[: -len(dot + ending)]
-    return re.sub(r"[^a-z0-9]+", "", stem) + dot + ending
+    return re.sub(r"[\W_]+", "", stem) + dot + ending
 
 
 def place_file(work: Path, notebook: str, wanted: str, found: str) -> Modification | None:
