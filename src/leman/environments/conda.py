@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from leman.environments.bytecode import warm_command
 from leman.environments.holds import hold
 from leman.environments.interface import silent
 from leman.environments.model import (
@@ -32,7 +31,6 @@ from leman.environments.model import (
     Want,
 )
 from leman.environments.names import conda_names
-from leman.environments.uv import unwrapped
 from leman.errors import (
     EnvironmentBuildError,
     LemanError,
@@ -60,7 +58,7 @@ class CondaBuilder:
     `home` holds ``environments/<the digest's first 32 digits>``, each with a ``leman.json``, and
     ``cache/conda``. `alias` is the address under which plain channel names are looked up; empty
     means rattler's own default. `addresses` says where single channels are instead, by name.
-    `wrap` puts a sandbox around the environment's own Python, which compiles what is imported.
+    The environment's own Python compiles what is imported, in a sandbox if `sandboxed`.
 
     A lock's `text` is a rattler lock file (YAML, the format of ``pixi.lock``), its first line a
     comment ``# leman: {…}`` with the provenance as JSON: cut-off, channels, wants, why each
@@ -76,13 +74,13 @@ class CondaBuilder:
         *,
         alias: str = "",
         addresses: Mapping[str, str] | None = None,
-        wrap: Callable[[list[str], tuple[Path, ...]], list[str]] = unwrapped,
+        sandboxed: bool = True,
     ) -> None:
         known = addresses or {}
         named = [
             known.get(name) or _RENAMED.get(name, name) for name in channels if name != "nodefaults"
         ]
-        self.wrap = wrap
+        self.sandboxed = sandboxed
         self.channels = tuple(dict.fromkeys(named)) or DEFAULT_CHANNELS
         self.home = home
         self.alias = alias
@@ -145,7 +143,7 @@ class CondaBuilder:
                 "text": lock.text,
                 "digest": lock.digest,
                 "imports": lock.imports,
-                "warm": warm_command(building_place(path), self.wrap) if lock.imports else [],
+                "sandboxed": self.sandboxed,
             }
             answer = self._ask(request | {"target": str(path)}, progress)
             if "error" in answer:
@@ -238,11 +236,6 @@ class CondaBuilder:
         return EnvironmentBuildError(
             words, hint="Lock again, or report the package to its channel."
         )
-
-
-def building_place(target: Path) -> Path:
-    """Return the folder in which the environment of `target` is put together."""
-    return target.with_name(f".build-{target.name}-conda")
 
 
 def conda_version(specifier: str) -> str:

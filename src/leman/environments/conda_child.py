@@ -10,8 +10,8 @@ The child, not its parent, holds the lock of the environment that it builds: a p
 killed cannot leave a build running that nobody has locked.
 
 Nothing that a package brings is executed here: no link script, no byte-compilation by the
-environment's own Python, but for what the request's ``warm`` puts into a sandbox. Channels are
-named by sources that nobody has reviewed.
+environment's own Python, but for the warm-up in a sandbox if the request says ``sandboxed`` (else
+notebooks run without one as well). Channels are named by sources that nobody has reviewed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from rattler import Channel, ChannelConfig, ChannelPriority, LockFile, LockPlatf
 from rattler.exceptions import SolverError
 from rattler.install import InstallerReporter
 
-from leman.environments.bytecode import warm
+from leman import sandbox
+from leman.environments.bytecode import warm, warm_command
+from leman.environments.uv import unwrapped
 from leman.files import remove_tree, sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -131,13 +133,20 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
             alternative_target_prefix=target,
         )
         (building / "conda-meta" / "leman.lock").write_text(request["text"])
-        if request.get("warm"):
+        if request["imports"]:
             say("compiling what the notebooks import")
-            warm(building, tuple(request["imports"]), request["warm"])
+            wrap = _boxed if request["sandboxed"] else unwrapped
+            warm(building, tuple(request["imports"]), warm_command(building, wrap))
         write_json(building / "leman.json", {"digest": request["digest"], "kind": "conda"})
         _make_read_only(building)
         building.rename(target)
     return {}
+
+
+def _boxed(command: list[str], writable: tuple[Path, ...]) -> list[str]:
+    readable = sandbox.interpreter_folders(Path(command[0]))
+    box = sandbox.Sandbox(cwd=writable[0], writable=writable, readable=readable)
+    return sandbox.command(box, command)
 
 
 class Reporter(InstallerReporter):

@@ -53,7 +53,7 @@ class MakesConda(Protocol):
         channels: tuple[str, ...],
         *,
         addresses: Mapping[str, str],
-        wrap: Callable[[list[str], tuple[Path, ...]], list[str]],
+        sandboxed: bool,
     ) -> Builder:
         """Return a builder over `channels`."""
         ...
@@ -123,11 +123,11 @@ def together(found: Iterator[CondaNeed]) -> CondaNeed:
 
 @dataclass(frozen=True, slots=True)
 class CondaPlace:
-    """Where conda environments go, addresses of channels, and the sandbox around their code."""
+    """Where conda environments go, addresses of channels, and whether their code is boxed."""
 
     home: Path
     addresses: Mapping[str, str]
-    wrap: Callable[[list[str], tuple[Path, ...]], list[str]]
+    sandboxed: bool
 
 
 def build_with_conda(  # noqa: PLR0913 - what determines an environment, all by name
@@ -147,7 +147,7 @@ def build_with_conda(  # noqa: PLR0913 - what determines an environment, all by 
     """
     make: MakesConda = load(BUILDERS, "conda")
     channels = need.channels or DEFAULT_CHANNELS
-    builder = make(place.home, channels, addresses=place.addresses, wrap=place.wrap)
+    builder = make(place.home, channels, addresses=place.addresses, sandboxed=place.sandboxed)
     names = {want.name for want in need.wants}
     asked = (*(want for want in wants if want.name not in names), *need.wants)
     last: ResolutionError | None = None

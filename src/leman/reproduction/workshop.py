@@ -116,7 +116,7 @@ class Workshop:
                 CondaPlace(
                     self.settings.home,
                     dict(self.settings.conda_channels),
-                    self.builder.sandboxed.wrap,
+                    self.isolation.level == "sandbox",
                 ),
                 question.wants,
                 need=need,
