@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import sys
-import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,10 +12,11 @@ from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from conda_channels import IN_2018, IN_2020, PREFIX, Channel
 
 from leman.environments.conda import CondaBuilder, conda_version
 from leman.environments.conda_child import outside
@@ -29,63 +27,7 @@ from leman.files import remove_tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PREFIX = "/opt/placeholder_" + "p" * 80
-IN_2018, IN_2020 = 1514764800000, 1577836800000  # milliseconds, 1 January
 PYTHON = Interpreter("3.8.18", Path(sys.executable))
-
-
-@dataclass
-class Channel:
-    """A conda channel in a folder: `add` writes a package and its line in ``repodata.json``."""
-
-    folder: Path
-    index: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def add(self, name: str, version: str, files: dict[str, str], **facts: Any) -> None:
-        subdir = facts.pop("subdir", "noarch")
-        index = {
-            "name": name,
-            "version": version,
-            "build": "0",
-            "build_number": 0,
-            "depends": [],
-            "subdir": subdir,
-            **({"noarch": "generic"} if subdir == "noarch" else {}),
-            **facts,
-        }
-        paths = [
-            {
-                "_path": path,
-                "path_type": "hardlink",
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
-                "size_in_bytes": len(text),
-                **({"prefix_placeholder": PREFIX, "file_mode": "text"} if PREFIX in text else {}),
-            }
-            for path, text in files.items()
-        ]
-        info = {"info/index.json": index, "info/paths.json": {"paths": paths, "paths_version": 1}}
-        everything = files | {path: json.dumps(value) for path, value in info.items()}
-        file = self.folder / subdir / f"{name}-{version}-0.tar.bz2"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(file, "w:bz2") as archive:
-            for path, text in everything.items():
-                if ".." not in path:
-                    member = tarfile.TarInfo(path)
-                    member.size, member.mode = len(text), 0o755 if "bin/" in path else 0o644
-                    archive.addfile(member, io.BytesIO(text.encode()))
-        content = file.read_bytes()
-        self.index.setdefault(subdir, {})[file.name] = index | {
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        for place in ("noarch", "linux-64"):
-            (self.folder / place).mkdir(exist_ok=True)
-            repodata = {"info": {"subdir": place}, "packages": self.index.get(place, {})}
-            (self.folder / place / "repodata.json").write_text(json.dumps(repodata))
-
-    @property
-    def address(self) -> str:
-        return self.folder.as_uri()
 
 
 @pytest.fixture

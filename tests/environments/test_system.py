@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leman.environments.system import system_package_for
+from leman.environments.system import missing_packages, system_package_for
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,9 @@ def test_an_unknown_library_is_named() -> None:
 def test_other_errors_lack_nothing(text: str) -> None:
     """A missing data file or module is no missing system package."""
     assert system_package_for(text) is None
+
+
+def test_what_is_installed_is_not_missing() -> None:
+    """Where dpkg can tell, only what neither is installed nor provided by another is missing."""
+    found = missing_packages(("dpkg", "awk", "no-such-package"))
+    assert found is None or found == ("no-such-package",)
