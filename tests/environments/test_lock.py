@@ -74,11 +74,13 @@ def test_nothing_newer_than_the_date_is_chosen(tmp_path: Path) -> None:
     assert not made.findings
 
 
-def test_a_pin_newer_than_the_date_is_kept(tmp_path: Path) -> None:
-    """What the author names exactly was there for the author; the rest stays at the date."""
-    with serve(*years("tool", 18, 22), *years("other", 18, 22)) as shelf:
+def test_a_pin_newer_than_the_date_is_kept_and_moves_the_date(tmp_path: Path) -> None:
+    """What the author names exactly was there for the author, and so was all of its time."""
+    with serve(*years("tool", 18, 22), *years("other", 18, 21, 23)) as shelf:
         made = lock(shelf, tmp_path, Want("tool", "==22.0"), Want("other"))
-    assert versions(made) == {"tool": "22.0", "other": "18.0"}
+    assert versions(made) == {"tool": "22.0", "other": "21.0"}
+    assert made.cutoff == date(2022, 1, 5)
+    assert not made.modifications
 
 
 def test_what_came_after_the_date_altogether_is_allowed_and_said(tmp_path: Path) -> None:
@@ -250,7 +252,7 @@ def test_numpy_and_pandas_of_march_2018(workshop: Workshop, python36: Interprete
 @pytest.mark.network
 @pytest.mark.interpreter("3.6")
 def test_a_real_pin_newer_than_the_date(workshop: Workshop, python36: Interpreter) -> None:
-    """A version of 2020 in a repository of 2018 is taken, and only that."""
+    """A version of 2020 in a repository of 2018 is taken, with the others of its time."""
     found = versions(real(workshop, python36, Want("pandas", "==1.0.1"), Want("six")))
     assert found["pandas"] == "1.0.1"
-    assert found["six"] == "1.11.0"
+    assert found["six"] == "1.14.0"

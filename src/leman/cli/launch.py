@@ -48,8 +48,8 @@ def launch(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Open SOURCE in JupyterLab, each notebook with the environment of its date.
 
-    SOURCE is a folder, a notebook, a git address, gh:owner/name, an archive or a DOI. The notebooks
-    are a copy: nothing in a folder of yours is changed. Ctrl-C stops everything.
+    SOURCE is a folder, a notebook, a git address, gh:owner/name, an archive or a DOI. A folder of
+    yours is opened as it is; anything fetched gets a folder that is kept. Ctrl-C stops everything.
     """
     import webbrowser  # noqa: PLC0415 - `leman --help` pays for nothing
 
@@ -65,21 +65,24 @@ def launch(  # noqa: PLR0913, PLR0917 - one parameter an option
     def told(url: str) -> None:
         click.echo(f"JupyterLab is at {url}\nPress Ctrl-C to stop it.")
 
-    with prepare(
+    prepared = prepare(
         source,
         ref=ref,
         python=python,
         date=date.date() if date else None,
+        notebook=notebook,
         builder=builder,
         watcher=_Told(),
-    ) as prepared:
-        kernels = [Kernel(environment, notebooks=own) for environment, own in prepared.environments]
-        code = run_lab(
-            kernels,
-            prepared.work,
-            port=port,
-            open_browser=None if no_browser else webbrowser.open,
-            notebook=notebook,
-            on_ready=told,
-        )
+    )
+    click.echo(f"Your changes are kept in {prepared.work}")
+    click.echo("Kernels run with your own rights, without a sandbox: open only what you trust.")
+    kernels = [Kernel(environment, notebooks=own) for environment, own in prepared.environments]
+    code = run_lab(
+        kernels,
+        prepared.work,
+        port=port,
+        open_browser=None if no_browser else webbrowser.open,
+        notebook=notebook,
+        on_ready=told,
+    )
     raise SystemExit(code)

@@ -14,14 +14,14 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import tomlkit
 from filelock import FileLock
 
 from leman.environments import lock as locks
@@ -179,10 +179,11 @@ class UvBuilder:
         """
         entries = tomllib.loads(lock.text).get("packages", [])
         sources = sum(not entry.get("wheels") for entry in entries)
-        self.uv.sync(_part(lock.text, wheels=True), environment, question)
+        wheels = _part(lock.text, entries, wheels=True, index=self.index.url)
+        self.uv.sync(wheels, environment, question)
         if sources:
             progress(f"building {sources} packages from source")
-            self.sandboxed.add(_part(lock.text, wheels=False), environment, question)
+            self.sandboxed.add(_part(lock.text, entries, wheels=False), environment, question)
 
     def _sweep(self, name: str) -> None:
         """Remove what a killed build of this digest left; its lock is ours now."""
@@ -263,23 +264,36 @@ def _removed(path: Path) -> bool:
 
 def close_to_edits(environment: Path) -> None:
     """Take away the right to write: files are hard links into a cache that others share."""
-    for folder, _, names in os.walk(environment):
-        for name in names:
-            path = os.path.join(folder, name)  # noqa: PTH118 - ten thousands of files
-            if not os.path.islink(path):  # noqa: PTH114
-                os.chmod(path, os.stat(path).st_mode & ~0o222)  # noqa: PTH101, PTH116
+    folders = [os.fspath(environment)]
+    for folder in folders:  # grows while it is gone through
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    folders.append(entry.path)
+                elif not stat.S_ISLNK(mode) and mode & 0o222:  # else closed by an earlier build
+                    os.chmod(entry.path, mode & ~0o222)  # noqa: PTH101 - ten thousands of files
+    for folder in folders[1:]:  # the last step is to rename the first
         os.chmod(folder, os.stat(folder).st_mode & ~0o222)  # noqa: PTH101, PTH116
-    environment.chmod(0o755)  # the last step is to rename it
 
 
-def _part(text: str, *, wheels: bool) -> str:
-    """Return a lock of only those packages that have wheels, or only of the others."""
-    document = tomlkit.parse(text)
-    chosen = [one for one in document.get("packages", []) if bool(one.get("wheels")) == wheels]
-    document["packages"] = tomlkit.aot()
-    for entry in chosen:
-        document["packages"].append(entry)
-    return tomlkit.dumps(document)
+def _part(text: str, entries: list[dict[str, Any]], *, wheels: bool, index: str = "") -> str:
+    """Return a lock of only those of its `entries` that have wheels, or only of the others.
+
+    With `index` each package names it: uv looks its cache through by index, and without the name
+    asks the server again for every file, or fetches it again where that allows no keeping.
+    """
+    # uv's lines as they are: to parse and write them with their style takes a second or two.
+    head, *blocks = re.split(r"^\[\[packages\]\]$", text, flags=re.MULTILINE)
+    chosen = []
+    for entry, block in zip(entries, blocks, strict=True):
+        if bool(entry.get("wheels")) == wheels:
+            own = re.split(r"^\[tool\b", block, maxsplit=1, flags=re.MULTILINE)[0]
+            named = f"\nindex = {json.dumps(index)}" if index and "index" not in entry else ""
+            chosen.append(f"[[packages]]{named}{own}")
+    return re.split(r"^\[tool\b", head, maxsplit=1, flags=re.MULTILINE)[0] + (
+        "".join(chosen) or "packages = []\n"
+    )
 
 
 def _complete(path: Path) -> bool:

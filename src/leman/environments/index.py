@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import platform
 import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _LINK = re.compile(r"<a\s([^>]*)>([^<]*)</a>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _FRESH = 7 * 86400  # an old cut-off never needs a newer answer; a week is plenty
-_LINUX = re.compile(r"any|linux|manylinux")
+_MACHINE = platform.machine().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +173,21 @@ def _version(filename: str) -> Version | None:
     return None
 
 
+def _fits(tag: str) -> bool:
+    """Tell whether a wheel's platform tag (PEP 425, PEP 600) is one of this machine's."""
+    if tag == "any":
+        return True
+    if sys.platform == "darwin":
+        fat = "universal2" in tag or (_MACHINE == "x86_64" and "intel" in tag)
+        return "macosx" in tag and (_MACHINE in tag or fat)
+    return "linux" in tag and tag.endswith(_MACHINE) and "musl" not in tag
+
+
 def _pythons(filename: str) -> set[str]:
     if not filename.endswith(".whl"):
         return set()
-    python, abi, platform = filename[:-4].split("-")[-3:]
-    if not _LINUX.search(platform) or re.search(r"aarch64|i686|ppc64|s390|arm", platform):
+    python, abi, tag = filename[:-4].split("-")[-3:]
+    if not _fits(tag):
         return set()
     if abi == "abi3":
         first = re.match(r"cp3(\d+)", python)

@@ -24,6 +24,27 @@ if TYPE_CHECKING:
 
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*?)"
 _SOON = 2 * 365  # days after the cut-off in which a first wheel is better than no package
+# Without these no kernel starts, so no notebook would run.
+_KERNEL = frozenset(
+    [
+        "ipykernel",
+        "ipython",
+        "jupyter-client",
+        "jupyter-core",
+        "pyzmq",
+        "tornado",
+        "traitlets",
+        "matplotlib-inline",
+        "decorator",
+        "pygments",
+        "prompt-toolkit",
+        "debugpy",
+        "comm",
+        "psutil",
+        "packaging",
+        "nest-asyncio",
+    ]
+)
 _PANDAS = ("numpy>=1.9.0", "python-dateutil>=2.5.0", "pytz")
 
 
@@ -44,7 +65,7 @@ class Trial:
     build_needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lookup: Callable[[str], tuple[Release, ...]] | None = None
     moved: str = ""  # why the cut-off is later than it was asked for
-    keep: frozenset[str] = frozenset({"ipykernel"})
+    keep: frozenset[str] = _KERNEL
     dated: bool = True  # whether the index gives upload times
     attempts: list[Attempt] = field(default_factory=list)
     modifications: list[Modification] = field(default_factory=list)

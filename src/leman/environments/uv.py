@@ -90,6 +90,12 @@ class Uv:
                 )
             return (folder / "pylock.toml").read_text()
 
+    def install_python(self, minor: str) -> bool:
+        """Have uv download a Python, where it may and can; False says that it did not."""
+        with _folder() as folder:
+            done = self._run(["python", "install", minor], folder, downloads=True)
+        return done.returncode == 0
+
     def venv(self, python: Path, path: Path) -> None:
         """Make an empty virtual environment at `path`. Raises ToolError."""
         with _folder() as folder:
@@ -150,10 +156,13 @@ class Uv:
         folder: Path,
         writable: tuple[Path, ...] = (),
         timeout: float = 300.0,
+        *,
+        downloads: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         self.cache.mkdir(parents=True, exist_ok=True)
         command = [executable(), *arguments, "--cache-dir", str(self.cache)]
-        command += ["--no-python-downloads", "--no-progress", "--color", "never"]
+        command += [] if downloads else ["--no-python-downloads"]
+        command += ["--no-progress", "--color", "never"]
         command += ["--offline"] if self.offline else []
         command += ["--default-index", self.index_url] if self.index_url else []
         command = self.wrap(command, (self.cache, folder, *writable))

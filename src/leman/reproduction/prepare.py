@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from leman.errors import LemanError, SourceError
 from leman.reproduction.options import Nobody
 from leman.reproduction.plan import Plan, plans
 from leman.reproduction.run import isolate
-from leman.reproduction.work import work_copy
+from leman.reproduction.work import kept_copy
 from leman.reproduction.workshop import Workshop, open_workshop
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _WARM = 60  # modules to import once when an environment is built
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A source in a work copy, and the environments of its notebooks."""
+    """A source, the folder to work in, and the environments of its notebooks."""
 
     source: Source
     work: Path
@@ -149,7 +148,6 @@ def _absent(source: Source) -> list[str]:
     return [path for path in hidden if not source.notebooks or path in source.notebooks]
 
 
-@contextmanager
 def prepare(  # noqa: PLR0913 - the options of `leman launch`
     spec: str,
     *,
@@ -160,9 +158,11 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     builder: Tier = "auto",
     own: Settings | None = None,
     watcher: Watcher | None = None,
-) -> Iterator[Prepared]:
-    """Yield a source in a work copy with its environments built; the copy goes at the end.
+) -> Prepared:
+    """Return a source with its environments built, and the folder to work in.
 
+    A folder of the user's own is that folder. Anything fetched has a folder below LEMAN_HOME/work
+    that is made once and kept, with all that the user changes in it, for the next time.
     Raises SourceError where there is no notebook that could be opened, and the reason why no
     environment could be built where there is none.
     """
@@ -174,8 +174,10 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     workshop = open_workshop(chosen, isolate("auto"), tier=builder)
     _, found = look_at(source, Wishes(python, date))
     made = environments_of(spec, found, workshop, heard)
-    with work_copy(source, chosen.cache / "work") as work:
-        yield Prepared(source, work, made)
+    work = source.path
+    if work.is_relative_to(chosen.cache):
+        work = kept_copy(source, chosen.home / "work")
+    return Prepared(source, work, made)
 
 
 def environments_of(

@@ -37,6 +37,23 @@ def work_copy(source: Source, folder: Path) -> Iterator[Path]:
         remove_tree(holder)
 
 
+def kept_copy(source: Source, folder: Path) -> Path:
+    """Return the one copy of a source that a user works in; made if it is not there, never renewed.
+
+    Its name holds the source's own name and its content id, so another revision gets another copy.
+    """
+    name = re.sub(r"[^\w.-]+", "-", source.url.rstrip("/").removesuffix(".git").split("/")[-1])
+    target = folder / f"{name[:40]}-{source.content_id.split(':')[-1][:12]}"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        try:
+            copy(source, holder / "copy").rename(target)
+        finally:
+            remove_tree(holder)
+    return target
+
+
 def copy(source: Source, target: Path) -> Path:
     """Copy a source's files to `target` (made now), leaving out what no notebook reads."""
     with full_disk_said(target):

@@ -12,9 +12,10 @@ from leman import sandbox
 from leman.environments import lock as locks
 from leman.environments import shelf
 from leman.environments.build import UvBuilder
+from leman.environments.clock import within_life
 from leman.environments.holds import hold
 from leman.environments.index import Index
-from leman.environments.model import Attempt
+from leman.environments.model import Attempt, Interpreter, Modification
 from leman.environments.names import HEAVY
 from leman.environments.pythons import choose, interpreters, nearest
 from leman.environments.tiers import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from leman.config import Settings
-    from leman.environments.model import Environment, Era, Interpreter, Want
+    from leman.environments.model import Environment, Era, Want
     from leman.reproduction.model import Isolation
 
 RULES = 3  # raise it when the ladder or the defaults change, so that no old answer is reused
@@ -68,6 +69,7 @@ class Workshop:
     pythons: tuple[Interpreter, ...]
     tier: Tier = "auto"
     refused: dict[tuple[str, ...], LemanError] = field(default_factory=dict)  # channels → why
+    downloads: dict[str, tuple[Interpreter, ...]] = field(default_factory=dict)
 
     def environment(  # noqa: PLR0913 - what determines an environment, all by name
         self,
@@ -141,19 +143,23 @@ class Workshop:
         chosen = chosen[:1] if fixed else chosen[:3]
         last: LemanError | None = None
         for python in chosen:
-            key = _key(wants, constraints, python, era.cutoff)
+            cutoff, why = as_of(era, python)
+            key = _key(wants, constraints, python, cutoff)
             known = self._known(key, python)
             if known:
                 return known
             try:
                 trial = self.builder.trial(
-                    wants, constraints=constraints, python=python, cutoff=era.cutoff
+                    wants, constraints=constraints, python=python, cutoff=cutoff
                 )
+                if python.minor != era.pythons[0]:
+                    told = f"Python {python.minor} instead of {era.pythons[0]}"
+                    trial.modifications.append(Modification("python", python.minor, told))
                 if last:
                     note = f"Python {python.minor}"
                     trial.attempts.append(Attempt("lock", note, last.message[:300]))
                 built = self.builder.lock_and_install(
-                    trial, reason=era.cutoff_reason, imports=imports, progress=progress
+                    trial, reason=why, imports=imports, progress=progress
                 )
             except SpaceError:
                 raise
@@ -178,7 +184,7 @@ class Workshop:
             if found or self.tier == "conda":
                 return found
         for python in self.interpreters_for(era)[:3]:
-            found = self._known(_key(wants, constraints, python, era.cutoff), python)
+            found = self._known(_key(wants, constraints, python, as_of(era, python)[0]), python)
             if found:
                 return found
         return None
@@ -205,15 +211,25 @@ class Workshop:
 
         Raises NoPythonError where the machine has none that is near.
         """
-        if not self.pythons:
-            choose(era.pythons, self.pythons)
+        have = self._with_download(era.pythons[0])
+        if not have:
+            choose(era.pythons, have)
         try:
-            wanted = choose(era.pythons, self.pythons)
+            return choose(era.pythons, have)
         except NoPythonError:
             if era.python_reason == "--python":
                 raise
-            wanted = choose(nearest(era.pythons, self.pythons), self.pythons)
-        return wanted
+            return choose(nearest(era.pythons, have), have)
+
+    def _with_download(self, minor: str) -> tuple[Interpreter, ...]:
+        """Return this machine's interpreters, with `minor` if uv may download it and can."""
+        if minor in {one.minor for one in self.pythons}:
+            return self.pythons
+        if minor not in self.downloads:
+            came = self.builder.uv.install_python(minor)
+            folders = self.settings.python_folders
+            self.downloads[minor] = interpreters(folders) if came else self.pythons
+        return self.downloads[minor]
 
     def _memo(self, key: str) -> Path:
         return self.settings.cache / "locks" / f"{key}.json"
@@ -278,6 +294,13 @@ def _conda_key(
     limits = sorted(want.text() for want in constraints)
     text = json.dumps([RULES, "conda", *facts, limits, era.cutoff.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def as_of(era: Era, python: Interpreter) -> tuple[date, str]:
+    """Return an era's date and reason, moved into the life of a Python that is not its first."""
+    if python.minor == era.pythons[0]:
+        return era.cutoff, era.cutoff_reason
+    return within_life(era.cutoff, era.cutoff_reason, python.minor)
 
 
 def _key(
