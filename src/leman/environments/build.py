@@ -179,8 +179,9 @@ class UvBuilder:
         """
         entries = tomllib.loads(lock.text).get("packages", [])
         sources = sum(not entry.get("wheels") for entry in entries)
-        wheels = _part(lock.text, entries, wheels=True, index=self.index.url)
-        self.uv.sync(wheels, environment, question)
+        if sources < len(entries):  # uv refuses a lock without packages
+            wheels = _part(lock.text, entries, wheels=True, index=self.index.url)
+            self.uv.sync(wheels, environment, question)
         if sources:
             progress(f"building {sources} packages from source")
             self.sandboxed.add(_part(lock.text, entries, wheels=False), environment, question)
@@ -310,7 +311,8 @@ def _raise_if_full(error: ToolError, where: Path) -> None:
 
 def _short(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return " · ".join(lines[:3])[:300]
+    first = next((n for n, line in enumerate(lines) if line.startswith("error:")), 0)
+    return " · ".join(lines[first : first + 3])[:300]
 
 
 def with_reason(lock: Lock, reason: str) -> Lock:
