@@ -118,6 +118,7 @@ def test_what_nothing_repairs_is_raised(channel: Channel, home: Path) -> None:
         repaired(builder, (), (), python=python, cutoff=DAY, progress=lambda _text: None)
 
 
+@pytest.mark.network
 def test_without_channels_that_answer_uv_makes_it(home: Path) -> None:
     """Where conda cannot be had, the environment is the index's, and a finding says what lacks."""
     places = (("lab", "http://127.0.0.1:9/lab"),)
@@ -126,7 +127,7 @@ def test_without_channels_that_answer_uv_makes_it(home: Path) -> None:
     wanted = CondaNeed(("lab",), (Want("foo", evidence="import foo (a.ipynb:cell 0)"),))
     said: list[str] = []
     made = workshop.environment(
-        (), constraints=(), era=era, imports=(), progress=said.append, conda=wanted
+        (Want("six"),), constraints=(), era=era, imports=(), progress=said.append, conda=wanted
     )
     (finding,) = [one for one in made.lock.findings if one.code == "conda-not-used"]
     assert finding.where == "import foo (a.ipynb:cell 0)"
@@ -134,7 +135,7 @@ def test_without_channels_that_answer_uv_makes_it(home: Path) -> None:
     only = open_workshop(Settings(home, conda_channels=places), isolate("auto"), tier="conda")
     with pytest.raises(EnvironmentBuildError, match=r"127\.0\.0\.1:9/lab"):
         only.environment(
-            (), constraints=(), era=era, imports=(), progress=said.append, conda=wanted
+            (Want("six"),), constraints=(), era=era, imports=(), progress=said.append, conda=wanted
         )
 
 
