@@ -14,7 +14,9 @@ from leman.environments.model import Cluster, Declarations, Environment, Source,
 from leman.environments.tiers import Tier, together
 from leman.errors import LemanError, SourceError
 from leman.reproduction.options import Nobody
+from leman.reproduction.model import Limits
 from leman.reproduction.plan import Plan, plans
+from leman.reproduction.post_build import Setting, post_build
 from leman.reproduction.run import isolate
 from leman.reproduction.work import kept_copy
 from leman.reproduction.workshop import Workshop, open_workshop
@@ -172,11 +174,22 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     if notebook:
         source = replace(source, notebooks=(notebook,))
     workshop = open_workshop(chosen, isolate("auto"), tier=builder)
-    _, found = look_at(source, Wishes(python, date))
+    declared, found = look_at(source, Wishes(python, date))
     made = environments_of(spec, found, workshop, heard)
-    work = source.path
+    work, script = source.path, declared.post_build
+
+    def fill(copy: Path) -> None:
+        most = max(made, key=lambda pair: len(pair[1]))[0]
+        variables = declared.environment_variables
+        setting = Setting(most, workshop.isolation, Limits(), variables, hidden=(chosen.home,))
+        heard.said("", f"running {script}")
+        for finding in post_build(script, copy, setting).findings:
+            heard.said("", finding.message)
+
     if work.is_relative_to(chosen.cache):
-        work = kept_copy(source, chosen.home / "work")
+        work = kept_copy(source, chosen.home / "work", *([fill] if script else []))
+    elif script:
+        heard.said("", f"{script} is not run in a folder of yours; run it there if you trust it")
     return Prepared(source, work, made)
 
 

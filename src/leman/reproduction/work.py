@@ -18,7 +18,7 @@ from leman.environments.model import Modification
 from leman.files import IN_USE, full_disk_said, remove_tree, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from leman.environments.model import Source
 
@@ -37,10 +37,17 @@ def work_copy(source: Source, folder: Path) -> Iterator[Path]:
         remove_tree(holder)
 
 
-def kept_copy(source: Source, folder: Path) -> Path:
+def _as_it_is(_work: Path) -> None:
+    """Leave a new copy as it is."""
+
+
+def kept_copy(
+    source: Source, folder: Path, fill: Callable[[Path], None] = _as_it_is
+) -> Path:
     """Return the one copy of a source that a user works in; made if it is not there, never renewed.
 
     Its name holds the source's own name and its content id, so another revision gets another copy.
+    `fill` is called once with a new copy.
     """
     name = re.sub(r"[^\w.-]+", "-", source.url.rstrip("/").removesuffix(".git").split("/")[-1])
     target = folder / f"{name[:40]}-{source.content_id.split(':')[-1][:12]}"
@@ -48,7 +55,9 @@ def kept_copy(source: Source, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         holder = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         try:
-            copy(source, holder / "copy").rename(target)
+            made = copy(source, holder / "copy")
+            fill(made)
+            made.rename(target)
         finally:
             remove_tree(holder)
     return target
