@@ -195,7 +195,9 @@ def _file(source: Source, path: str, name: str) -> Eligibility | None:
     clean = name.replace("\\", "/")
     base = PurePosixPath(clean).name
     here = (source.path / path).parent
-    if not _ABSOLUTE.match(name) and os.path.exists(here / clean):  # noqa: PTH110 - never raises
+    pointer = os.path.normpath(PurePosixPath(path).parent / clean)  # there, without its content
+    there = not _ABSOLUTE.match(name) and os.path.exists(here / clean)  # noqa: PTH110 - never raises
+    if there and pointer not in source.missing:
         return None
     missing = [one for one in source.missing if PurePosixPath(one).name == base]
     if missing:

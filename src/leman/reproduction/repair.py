@@ -47,6 +47,9 @@ _RAW = re.compile(
 _STEPS = (timedelta(days=365), timedelta(days=3 * 365), timedelta(days=-365))
 
 
+PACKAGES = frozenset({"add", "date"})  # changes of the environment; the rest stays in the copy
+
+
 @dataclass(slots=True)
 class Case:
     """One notebook under repair: what it is run with now, and all that was tried."""
@@ -84,8 +87,15 @@ class Case:
         """Record a repair; always True, so that rungs can return it."""
         self.attempts.append(Attempt("run", action, why))
         if change:
+            if change.kind in PACKAGES:  # another version of the same package, another date
+                same = [one for one in self.modifications if _about(one) == _about(change)]
+                self.modifications = [one for one in self.modifications if one not in same]
             self.modifications.append(change)
         return True
+
+
+def _about(change: Modification) -> tuple[str, str]:
+    return change.kind, change.target
 
 
 def repair(case: Case, failure: Failure) -> bool:

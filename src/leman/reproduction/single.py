@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from leman.environments.model import Modification
 from leman.environments.names import distribution_for
 from leman.errors import LemanError, SpaceError
 from leman.files import remove_tree
@@ -23,7 +24,7 @@ from leman.reproduction.model import (
 )
 from leman.reproduction.plan import has_outputs
 from leman.reproduction.post_build import combined_home
-from leman.reproduction.repair import Case, repair
+from leman.reproduction.repair import PACKAGES, Case, repair
 from leman.reproduction.run import Surroundings, execute
 from leman.reproduction.taxonomy import TAXONOMY, missing_module, missing_path
 from leman.reproduction.warm import warm_home
@@ -47,6 +48,10 @@ _FINAL = {
     Reason.CREDENTIALS,
     Reason.NOT_A_NOTEBOOK,
 }
+
+
+# How it ends when a pointer is read where content should be.
+_OF_POINTERS = {Reason.AUTHOR_ERROR, Reason.OTHER, Reason.API_CHANGE, Reason.KERNEL_DIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,10 @@ class _Worker:
             origin=self.place.source.url,
             site=site_packages(environment),
             python_paths=plan.needs.paths,
+            modifications=[
+                Modification("path", folder, "on PYTHONPATH, for modules of the source itself")
+                for folder in plan.needs.paths
+            ],
         )
 
     def until_it_runs(self, case: Case, environment: Environment) -> tuple[Execution, Environment]:
@@ -247,7 +256,21 @@ class _Worker:
                 PurePosixPath(one).name == wanted for one in self.place.source.missing
             ):
                 return Reason.MISSING_BLOB
+        if (
+            failure.reason in _OF_POINTERS
+            and failure.name != "NameError"
+            and self._pointer(failure)
+        ):
+            return Reason.MISSING_BLOB
         return failure.reason
+
+    def _pointer(self, failure: Failure) -> str:
+        """Return the file that a failing cell names and whose content is not here, else ""."""
+        cells = as_format_4(self.plan.document or {}).get("cells", [])
+        inside = 0 <= failure.cell < len(cells)
+        code = "".join(cells[failure.cell].get("source") or "") if inside else ""
+        names = [PurePosixPath(one).name for one in self.place.source.missing]
+        return next((name for name in names if name in code), "")
 
     def compared(
         self, case: Case, execution: Execution, environment: Environment, result: NotebookResult
@@ -318,11 +341,14 @@ def _worse(new: Failure | None, old: Failure) -> bool:
 
 
 def _snapshot(case: Case) -> tuple[Any, ...]:
-    return case.wants, case.constraints, case.era, case.packages
+    return case.wants, case.constraints, case.era, case.packages, tuple(case.modifications)
 
 
 def _restore(case: Case, before: tuple[Any, ...], outcome: str) -> None:
-    case.wants, case.constraints, case.era, case.packages = before
+    *packages, told = before
+    case.wants, case.constraints, case.era, case.packages = packages
+    new = [one for one in case.modifications if one not in told]
+    case.modifications[:] = [*told, *(one for one in new if one.kind not in PACKAGES)]
     case.changed_environment = False
     case.attempts[-1] = replace(case.attempts[-1], outcome=f"taken back: {outcome}")
 
