@@ -13,8 +13,8 @@ from leman.environments.fetch import fetch
 from leman.environments.model import Cluster, Declarations, Environment, Source, Want
 from leman.environments.tiers import Tier, together
 from leman.errors import LemanError, SourceError
-from leman.reproduction.options import Nobody
 from leman.reproduction.model import Limits
+from leman.reproduction.options import Nobody
 from leman.reproduction.plan import Plan, plans
 from leman.reproduction.post_build import Setting, post_build
 from leman.reproduction.run import isolate

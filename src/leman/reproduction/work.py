@@ -41,9 +41,7 @@ def _as_it_is(_work: Path) -> None:
     """Leave a new copy as it is."""
 
 
-def kept_copy(
-    source: Source, folder: Path, fill: Callable[[Path], None] = _as_it_is
-) -> Path:
+def kept_copy(source: Source, folder: Path, fill: Callable[[Path], None] = _as_it_is) -> Path:
     """Return the one copy of a source that a user works in; made if it is not there, never renewed.
 
     Its name holds the source's own name and its content id, so another revision gets another copy.
