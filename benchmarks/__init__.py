@@ -1,0 +1,1 @@
+"""Measurements of leman against plain tools; `make bench` runs those of speed."""

@@ -1,0 +1,15 @@
+"""`python -m benchmarks [help build run launch]`: measure the speed, all by default."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import build, help, launch, run  # noqa: A004 - named after what it measures
+
+ALL = {"help": help.main, "run": run.main, "launch": launch.main, "build": build.main}
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("names", nargs="*", choices=[*ALL, []], metavar="NAME")
+    for name in arguments.parse_args().names or ALL:
+        ALL[name]()
