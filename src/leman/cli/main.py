@@ -66,7 +66,40 @@ def main() -> None:
     except LemanError as error:
         show(error)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"leman: {where}{error.strerror or error}", err=True)
+        raise SystemExit(2) from None
+    except Exception:  # noqa: BLE001 - a defect of ours: the user gets a sentence, we the rest
+        _defect(_traceback())
+        raise SystemExit(2) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _traceback() -> str:
+    """Return the traceback of the exception that is being handled."""
+    import traceback  # noqa: PLC0415 - `leman --help` pays for nothing
+
+    return f"leman {__version__}, Python {sys.version}\n{traceback.format_exc()}"
+
+
+def _defect(text: str) -> None:
+    """Keep the traceback of a defect in a file and say where."""
+    import tempfile  # noqa: PLC0415
+
+    from leman.config import settings  # noqa: PLC0415
+
+    try:
+        folder = settings().home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, LemanError):
+        folder = None
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="defect-", suffix=".txt", dir=folder, delete=False
+    ) as log:
+        log.write(text)
+    click.echo(f"leman: {text.strip().splitlines()[-1]}", err=True)
+    click.echo(f"  This is a defect of leman. Please report it with {log.name}", err=True)
 
 
 def show(error: LemanError) -> None:

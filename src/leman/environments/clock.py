@@ -86,6 +86,8 @@ def era_of(
     pythons, why = _pythons(notebook, version, declared, day, asked.python)
     if not (asked.cutoff or declared.cutoff):
         day, why_day = within_life(day, why_day, pythons[0], version)
+    elif not asked.cutoff and asked.python:
+        day, why_day = within_life(day, why_day, pythons[0])
     return Era(day, why_day, pythons, why)
 
 

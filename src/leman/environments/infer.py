@@ -306,8 +306,8 @@ def wants_of(
     """Join imports and declarations: (packages to install, versions to keep to, findings).
 
     `own` are the requirements that this notebook alone declares. A declared package that nothing
-    imports is a version to keep to if something else pulls it in; it is installed only if no
-    import is known at all (a notebook that was understood needs nothing else), or if it was
+    imports is a version to keep to if something else pulls it in; it is installed only if there
+    is no code at all (a notebook that was understood needs nothing else), or if it was
     declared by hand in a short list: such lists name what code needs without importing it.
     """
     by_name = {
@@ -321,7 +321,9 @@ def wants_of(
         wants.setdefault(name, _versioned(name, by_name, "inferred", evidence))
     loose = [one for one in by_name.values() if one.name not in wants]
     by_hand = sum(not one.pinned for one in by_name.values()) * 2 > len(by_name)
-    short = len(by_name) <= 40 and (by_hand or len(by_name) <= 15)
+    short = not (needs.code or needs.imports) or (
+        len(by_name) <= 40 and (by_hand or len(by_name) <= 15)
+    )
     for one in loose:
         if one.name in PLATFORM_ONLY:
             continue

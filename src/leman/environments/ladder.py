@@ -62,6 +62,7 @@ class Trial:
     only_binary: set[str] = field(default_factory=set)
     package_cutoffs: dict[str, date] = field(default_factory=dict)
     metadata: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)  # what was tried to build, in vain
     build_needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lookup: Callable[[str], tuple[Release, ...]] | None = None
     moved: str = ""  # why the cut-off is later than it was asked for
@@ -220,6 +221,7 @@ def _unbuildable(trial: Trial, text: str) -> bool:
     )
     why = "it does not build here"
     for name in names:
+        trial.failed.add(name)
         wheel = _first_wheel(trial, name)
         if wheel and trial.wheels_only(name, why):
             if wheel > trial.cutoff:
@@ -298,6 +300,8 @@ def _unparsable(trial: Trial, text: str) -> bool:
 def _needs_compiler_of_source(trial: Trial, text: str) -> bool:
     """Allow a build where wheels were asked for and there is none for this Python and date."""
     for name in _named(rf"disabled for `{_NAME}`", text):
+        if name in trial.failed:
+            continue
         if name in trial.only_binary and not trial.wants.get(name, Want("")).specifier:
             trial.only_binary.discard(name)
             trial.attempts.append(

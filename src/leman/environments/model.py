@@ -65,6 +65,8 @@ class Declarations:
     `files` are the declaring files, relative to the source. `local_projects` are folders with a
     package of the source's own (setup.py, pyproject.toml), relative, ``"."`` for the root.
     `no_project_install` says that a binder folder rules, so that the root's setup.py is left alone.
+    `ruling` names the packages that the file of the highest precedence asks for: what repo2docker
+    would install; the other files are read for versions.
     `per_notebook` holds requirements that one notebook alone declares (PEP 723, ``%pip install``).
     """
 
@@ -82,6 +84,7 @@ class Declarations:
     environment_variables: dict[str, str] = field(default_factory=dict)
     conda_channels: tuple[str, ...] = ()
     conda_only: tuple[Requirement, ...] = ()
+    ruling: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.clock import Wishes, era_of, language_version
@@ -97,6 +97,18 @@ def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> 
         conda=conda,
         document=document,
     )
+
+
+def declared_plan(source: Source, declared: Declarations, wishes: Wishes) -> Plan:
+    """Plan the environment that a source declares, for one without notebooks (its path is "").
+
+    Without code to look at, everything that the ruling files ask for is installed.
+    """
+    ruling = tuple(one for one in declared.requirements if one.name in declared.ruling)
+    era = era_of(source, "", {}, declared, wishes)
+    alone = replace(declared, requirements=ruling)
+    wants, limits, findings = wants_for(Needs(), alone, "", on=era.cutoff, era=era)
+    return Plan("", era=era, needs=Needs(), wants=wants, constraints=limits, findings=findings)
 
 
 def wants_for(

@@ -91,8 +91,43 @@ def declared(root: Path, notebooks: tuple[str, ...] = ()) -> Declarations:
         environment_variables=_variables(used),
         conda_channels=_once(item.name for one in used for item in one.of(Channel)),
         conda_only=_conda_only(used, requirements),
+        ruling=_ruling(main),
         findings=_once(findings),
     )
+
+
+# What repo2docker would install from, the first family that is there; hints are for versions alone.
+_FAMILIES = {
+    Kind.CONDA: 0,
+    Kind.LOCK: 1,
+    Kind.FREEZE: 3,
+    Kind.REQUIREMENTS: 3,
+    Kind.PROJECT: 4,
+}
+
+
+def _family(reading: Reading) -> tuple[int, int]:
+    if reading.file.endswith("Pipfile"):
+        return reading.place, 2
+    return reading.place, _FAMILIES.get(reading.kind, len(Kind))
+
+
+def _ruling(main: Sequence[Reading]) -> tuple[str, ...]:
+    """Return the packages of the files that rule, of projects they install, and of commands."""
+    telling = [one for one in main if one.of(Requirement) or one.of(LocalProject)]
+    ranked = sorted(
+        (one for one in telling if one.kind not in {Kind.HINTS, Kind.COMMANDS}), key=_family
+    )
+    first = [one for one in ranked if _family(one) == _family(ranked[0])]
+    folders = {item.folder.strip("./") for one in first for item in one.of(LocalProject)}
+    projects = [
+        one
+        for one in telling
+        if one.kind is Kind.PROJECT and one not in first and folder_of(one.file) in folders
+    ]
+    commands = [one for one in telling if one.kind is Kind.COMMANDS]
+    every = (*first, *projects, *commands)
+    return _once(item.name for one in every for item in one.of(Requirement))
 
 
 def _split(
