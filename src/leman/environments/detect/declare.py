@@ -114,7 +114,7 @@ def _family(reading: Reading) -> tuple[int, int]:
 
 def _ruling(main: Sequence[Reading]) -> tuple[str, ...]:
     """Return the packages of the files that rule, of projects they install, and of commands."""
-    telling = [one for one in main if one.of(Requirement) or one.of(LocalProject)]
+    telling = [one for one in main if [*one.of(Requirement), *one.of(LocalProject)]]
     ranked = sorted(
         (one for one in telling if one.kind not in {Kind.HINTS, Kind.COMMANDS}), key=_family
     )
