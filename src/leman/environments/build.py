@@ -163,6 +163,7 @@ class UvBuilder:
             close_to_edits(environment)
             with full_disk_said(final):
                 environment.rename(final)
+            final.chmod(0o555)
         except ToolError as error:
             _raise_if_full(error, final)
             raise
@@ -258,8 +259,8 @@ def _removed(path: Path) -> bool:
         path.chmod(0o755)  # a read-only folder cannot be renamed
         path.rename(doomed)
         remove_tree(doomed)
-        for suffix in (".used", ".lock"):
-            path.with_name(f".{path.name}{suffix}").unlink(missing_ok=True)
+        # The lock file stays: who waits for it must not find himself holding another one.
+        path.with_name(f".{path.name}.used").unlink(missing_ok=True)
     return True
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
+_SECRET = re.compile(r"publish|token|secret|keyring", re.IGNORECASE)
 _KEPT = re.compile(
     r"^(https?_proxy|no_proxy|all_proxy|ssl_cert_.*|uv_.*|pip_index_url)$", re.IGNORECASE
 )
@@ -249,7 +250,11 @@ def _config(question: Question, folder: Path) -> None:
 
 def passed_on() -> dict[str, str]:
     """Return what uv and the builds that it starts may see: no secret of the user's session."""
-    kept = {key: value for key, value in os.environ.items() if _KEPT.match(key)}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if _KEPT.match(key) and not _SECRET.search(key)
+    }
     return kept | {"LANG": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0"}
 
 

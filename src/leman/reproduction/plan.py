@@ -53,6 +53,10 @@ def read_notebook(source: Source, path: str) -> dict[str, Any] | Plan:
     """Return a notebook's JSON, or the plan that says why there is none."""
     if path in source.missing:
         return Plan(path, reason=Reason.MISSING_BLOB, message="its content is not in this copy")
+    if not (source.path / path).resolve().is_relative_to(source.path.resolve()):
+        return Plan(
+            path, reason=Reason.NOT_A_NOTEBOOK, message="it is a link that leaves the source"
+        )
     try:
         document = json.loads((source.path / path).read_text(encoding="utf-8", errors="replace"))
     except (ValueError, RecursionError) as error:
