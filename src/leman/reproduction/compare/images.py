@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leman.reproduction.compare.alignment import Pair, aligned
+from leman.reproduction.compare.lettering import covered, lettering, reads_the_same
 from leman.reproduction.compare.pixels import (
     UnreadableImageError,
     array,
@@ -44,6 +45,7 @@ _WIDEST = 800  # pixels of the picture that shows a difference
 _BLOCK = 8
 _LONG = 5  # blocks that a moved edge must span: 40 pixels, longer than a word in a legend
 _ENOUGH = 12_000_000  # pixels; a larger picture is reduced before it is compared
+_MOST_TEXT = 0.2  # share of the pixels; where more are out of bounds, it is not text
 _STRIPE = 2_000_000  # pixels measured at once, which bounds memory
 
 
@@ -84,11 +86,11 @@ def compare_images(stored: str, new: str, *, lossy: bool = False) -> Judgement:
             f"the images do not fit over each other: stored {_size(ours)}, new {_size(theirs)}",
             _picture(array(theirs), None),
         )
-    wrong, reason = _measure(pair, lossy=lossy)
+    found = _measure(pair, lossy=lossy)
     how = _how(ours, theirs, pair) + reduced
-    if reason:
-        return Judgement(Verdict.DIFFERENT, reason + how, _picture(pair.new, wrong))
-    return Judgement(Verdict.TOLERANT, f"the images look alike{how}")
+    if found.reason:
+        return Judgement(Verdict.DIFFERENT, found.reason + how, _picture(pair.new, found.wrong))
+    return Judgement(Verdict.TOLERANT, found.alike + how)
 
 
 def _reduced(stored: Image.Image, new: Image.Image) -> tuple[Image.Image, Image.Image, str]:
@@ -111,25 +113,72 @@ def _how(stored: Image.Image, new: Image.Image, pair: Pair) -> str:
     return f" (stored {_size(stored)}, new {_size(new)}, {how})"
 
 
-def _measure(pair: Pair, *, lossy: bool) -> tuple[Mask, str]:
-    """Return the pixels that differ and a sentence, empty where the images look alike."""
-    import numpy as np  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Pixels that differ, why the images are different (or nothing), why they are alike."""
 
+    wrong: Mask
+    reason: str
+    alike: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Pixels that are out of bounds, changed in place, on edges; what they were held against."""
+
+    wrong: Mask
+    moved: Mask
+    edges: Mask
+    rule: _Strictness
+    long_edges: bool
+
+    def without(self, kept: Mask) -> _Measured:
+        """Return the same but for some pixels."""
+        wrong, moved, edges = (one & ~kept for one in (self.wrong, self.moved, self.edges))
+        return _Measured(wrong, moved, edges, self.rule, self.long_edges)
+
+
+def _measure(pair: Pair, *, lossy: bool) -> _Outcome:
+    """Return the verdict on a pair: by its pixels, then by what its text says."""
     rule = _SCALED if pair.scale != 1 else _MOVED if pair.shifted else _SAME_SIZE
     floor = max(rule.floor, _JPEG_FLOOR) if lossy else rule.floor
     ours, theirs = _softened(pair)
-    wrong, moved, edges = _masks(ours, theirs, rule.share, floor)
+    masks = _masks(ours, theirs, rule.share, floor)
+    measured = _Measured(*masks, rule, long_edges=not pair.shifted and not lossy)
+    inside = _inside_axes(ours, theirs)
+    wrong, reason = _judged(measured, inside)
+    if not reason:
+        return _Outcome(wrong, "", "the images look alike")
+    if lossy or int(measured.wrong.sum()) > _MOST_TEXT * measured.wrong.size:
+        return _Outcome(wrong, reason)
+    found = lettering(ours, theirs, measured.wrong | measured.moved, inside)
+    if found is None or _judged(measured.without(covered(found.words, ours.shape)), inside)[1]:
+        return _Outcome(wrong, reason)
+    same = tuple(one for one in found.words if reads_the_same(one, common=found.common))
+    if not _judged(measured.without(covered(same, ours.shape)), inside)[1]:
+        alike = "text is drawn with another font rendering; everything else is equal"
+        return _Outcome(wrong, "", alike)
+    only = "only text differs" + (": probably another font" if found.common else "")
+    return _Outcome(wrong, f"{only} ({reason})")
+
+
+def _judged(measured: _Measured, inside: tuple[slice, slice]) -> tuple[Mask, str]:
+    """Return the pixels that differ and a sentence, empty where the images look alike."""
+    import numpy as np  # noqa: PLC0415
+
+    wrong, moved = measured.wrong, measured.moved
     count = int(wrong.sum())
-    if count > rule.pixels:
+    if count > measured.rule.pixels:
         share = count / wrong.size
         top, left = (int(index[0]) for index in np.nonzero(wrong))
         return wrong, (
             f"the images differ in {count} pixels ({share:.2g} of all),"
             f" the topmost at row {top}, column {left}"
         )
+    edges = int(measured.edges.sum())
     if edges and int(moved.sum()) > 0.3 * edges:
         return moved, f"{int(moved.sum())} of {edges} pixels on edges differ"
-    if not pair.shifted and not lossy and _moved_edge(moved, ours, theirs):
+    if measured.long_edges and _moved_edge(moved[inside]):
         return moved, "a long edge inside the axes has moved by about a pixel"
     return wrong, ""
 
@@ -145,23 +194,23 @@ def _softened(pair: Pair) -> tuple[Pixels, Pixels]:
     return array(ours), array(theirs)
 
 
-def _masks(ours: Pixels, theirs: Pixels, share: float, floor: int) -> tuple[Mask, Mask, int]:
-    """Return pixels out of bounds, pixels that changed in place, and how many lie on edges."""
+def _masks(ours: Pixels, theirs: Pixels, share: float, floor: int) -> tuple[Mask, Mask, Mask]:
+    """Return pixels out of bounds, pixels that changed in place, and those on edges."""
     import numpy as np  # noqa: PLC0415
 
     height, width = ours.shape[:2]
     step = max(64, _STRIPE // max(1, width))
     wrong = np.zeros((height, width), dtype=bool)
     moved = np.zeros((height, width), dtype=bool)
-    edges = 0
+    edges = np.zeros((height, width), dtype=bool)
     for top in range(0, height, step):
         first, last = max(0, top - 4), min(height, top + step + 4)
         if np.array_equal(ours[first:last], theirs[first:last]):
             continue
         inner = slice(top - first, min(height, top + step) - first)
         found = _stripe(ours[first:last], theirs[first:last], share, floor)
-        wrong[top : top + step], moved[top : top + step] = found[0][inner], found[1][inner]
-        edges += int(found[2][inner].sum())
+        for plane, part in zip((wrong, moved, edges), found, strict=True):
+            plane[top : top + step] = part[inner]
     return wrong, moved, edges
 
 
@@ -186,10 +235,9 @@ def _stripe(ours: Pixels, theirs: Pixels, share: float, floor: int) -> tuple[Any
 # --- a curve that moved by a single pixel
 
 
-def _moved_edge(moved: Mask, ours: Pixels, theirs: Pixels) -> bool:
-    """Say whether changed pixels inside the axes hang together over a long way."""
-    inside = _inside_axes(ours, theirs)
-    grid = blocks(moved[inside], _BLOCK) * _BLOCK * _BLOCK >= 3
+def _moved_edge(moved: Mask) -> bool:
+    """Say whether changed pixels hang together over a long way."""
+    grid = blocks(moved, _BLOCK) * _BLOCK * _BLOCK >= 3
     return _longest(grid) >= _LONG
 
 

@@ -1,0 +1,254 @@
+"""Find text in two pictures of one figure, and say whether it reads the same.
+
+Another version of FreeType, or another hinting, draws the same words with glyphs that are up to
+a pixel higher, wider or elsewhere. What a word says is read off its shape: the ink of both
+pictures is laid over each other (a shift of the whole word, a change of its height by one pixel
+and of its length by three in a hundred), then every part of the size of a third of a glyph must
+be found again within two thirds of a pixel. The worst part of a word decides. How much may
+remain was measured over FreeType 2.6 and 2.14, five ways of hinting and all pairs of digits, by
+the height of the glyphs: below eight pixels the renderings of one digit lie as far apart as two
+digits do, so nothing is forgiven there.
+
+Text is what has glyphs: words of one ink on flat ground, at most `_TALLEST` pixels high, whose
+parts are not all filled (points, bars and dashes are). Lone glyphs could be markers: inside the
+axes they are text only where the words around them are drawn otherwise too, and may not move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leman.reproduction.compare.glyphs import likeness
+from leman.reproduction.compare.pixels import window
+from leman.reproduction.compare.regions import boxes, convexity, labelled
+
+if TYPE_CHECKING:
+    from leman.reproduction.compare.pixels import Mask, Pixels, Plane
+
+_TALLEST = 48  # pixels
+_FLAT = 8  # levels within three by three pixels
+_GROUND = 12  # levels by which a flat ground may vary
+_FAINTEST = 60  # levels of contrast; what is fainter is not judged
+_FILLED = 0.8  # share of the convex hull
+_MOST_WORDS = 400
+_WITNESSES = 40  # unchanged words that are looked at
+
+_Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word in both pictures: how much ink (0 to 1) each has around `box`.
+
+    `height` is that of its glyphs in pixels, `mixed` says that it has several kinds of them,
+    `inside` that it may lie inside the axes, `pixels` which ones of the box are its own.
+    """
+
+    box: _Box
+    pixels: Mask
+    stored: Plane
+    new: Plane
+    height: float
+    mixed: bool
+    inside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """The words that differ, and whether most words of the picture do."""
+
+    words: tuple[Word, ...]
+    common: bool
+
+
+def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Lettering | None:
+    """Return the words among what changed; None where there are none.
+
+    `changed` are the pixels out of bounds, `axes` the inside of the axes (everything, if they
+    are not known). Both pictures have one size.
+    """
+    busy = _busy(stored) | _busy(new)
+    found = labelled(busy)
+    if found is None or not changed.any():
+        return None
+    labels, count = found
+    places = boxes(labels, count)
+    dirty = {int(one) for one in labels[changed]} - {0}
+    if len(dirty) > _MOST_WORDS:
+        return None
+    words = tuple(
+        word
+        for number in sorted(dirty)
+        if (word := _word((stored, new), labels, number, places[number - 1], axes)) is not None
+    )
+    if not words:
+        return None
+    others = [number for number in range(1, count + 1) if number not in dirty]
+    return Lettering(words, _common(words, (stored, new), labels, others, places))
+
+
+def covered(words: tuple[Word, ...], shape: tuple[int, ...]) -> Mask:
+    """Return the pixels of words, one more around."""
+    import numpy as np  # noqa: PLC0415
+
+    mask = np.zeros(shape[:2], dtype=np.uint8)
+    for word in words:
+        mask[word.box] |= word.pixels
+    grown: Mask = window(mask, 1, np.maximum).astype(bool)
+    return grown
+
+
+def reads_the_same(word: Word, *, common: bool) -> bool:
+    """Say whether both pictures show the same word; `common` as in `Lettering`."""
+    if word.inside and not common:
+        return False
+    reach, local = (2 if word.inside else 3), 2 / 3
+    if not word.mixed and (word.inside or not common):
+        reach, local = 1, 1 / 3
+    limit = _limit(word.height)
+    return limit > 0 and likeness(word.stored, word.new, word.height, reach, local) <= limit
+
+
+def _limit(height: float) -> float:
+    """Return how much of the ink may remain in the worst place, by the height of the glyphs."""
+    if height < 8:
+        return 0.0
+    if height < 10:
+        return (0.16, 0.25)[int(height) - 8]
+    return min(0.34, 0.28 + 0.01 * max(0.0, height - 16))
+
+
+def _busy(picture: Pixels) -> Mask:
+    """Return the pixels around which something changes."""
+    import numpy as np  # noqa: PLC0415
+
+    spread = window(picture, 1, np.maximum) - window(picture, 1, np.minimum)
+    busy: Mask = spread.max(axis=2) > _FLAT
+    return busy
+
+
+def _word(
+    pictures: tuple[Pixels, Pixels],
+    labels: Any,  # noqa: ANN401 - a plane of numbers
+    number: int,
+    place: _Box,
+    axes: _Box,
+) -> Word | None:
+    """Return the word in a region, None where it is none in either picture."""
+    tall, wide = (one.stop - one.start for one in place)
+    if min(tall, wide) > 4 * _TALLEST or max(tall, wide) < 8 or max(tall, wide) > 40 * _TALLEST:
+        return None
+    box = tuple(
+        slice(max(0, one.start - 2), min(length, one.stop + 2))
+        for one, length in zip(place, labels.shape, strict=True)
+    )
+    here = labels[box]
+    inks = _inks(pictures[0][box], pictures[1][box], here == 0, (here == 0) | (here == number))
+    if inks is None:
+        return None
+    shapes = [_glyphs(one) for one in inks]
+    if shapes[0] is None or shapes[1] is None:
+        return None
+    (height, mixed), (height_new, mixed_new) = shapes[0], shapes[1]
+    outside = any(
+        side.start is not None and (one.stop <= side.start or one.start >= side.stop)
+        for one, side in zip(place, axes, strict=True)
+    )
+    return Word(
+        (box[0], box[1]), here == number, *inks,
+        min(height, height_new), mixed and mixed_new, not outside,
+    )  # fmt: skip
+
+
+def _inks(stored: Pixels, new: Pixels, flat: Mask, own: Mask) -> tuple[Plane, Plane] | None:
+    """Return how much ink lies on each pixel; None unless it is one ink on one flat ground."""
+    import numpy as np  # noqa: PLC0415
+
+    edge = np.ones_like(flat)
+    edge[1:-1, 1:-1] = False
+    edge &= flat
+    if not edge.any():
+        return None
+    both = [one.astype(np.float32) for one in (stored, new)]
+    ground = np.median(both[0][edge], axis=0)
+    if any(np.abs(one[edge] - ground).max() > _GROUND for one in both):
+        return None
+    depths = [(one - ground) * own[:, :, None] for one in both]
+    darkest = [one.reshape(-1, 3)[np.square(one).sum(axis=2).argmax()] for one in depths]
+    lengths = [float(np.linalg.norm(one)) for one in darkest]
+    if min(lengths) < max(_FAINTEST, 0.6 * max(lengths)):
+        return None
+    ink = darkest[int(lengths[1] > lengths[0])]
+    longest = max(lengths)
+    inks = []
+    for one in depths:
+        amount = one @ ink / longest**2
+        stray = np.abs(one - amount[:, :, None] * ink).max()
+        if stray > 6 + 0.12 * longest:
+            return None
+        inks.append(np.clip(amount, 0, 1).astype(np.float32))
+    return inks[0], inks[1]
+
+
+def _glyphs(ink: Plane) -> tuple[float, bool] | None:
+    """Return the height of glyphs and whether there are several kinds, None for no text."""
+    found = labelled(ink > 0.35)
+    if found is None or found[1] == 0:
+        return None
+    labels, count = found
+    sizes, shapes = [], []
+    for number, place in enumerate(boxes(labels, count), 1):
+        tall, wide = (one.stop - one.start for one in place)
+        if min(tall, wide) > _TALLEST or max(tall, wide) > max(_TALLEST, 5 * min(tall, wide)):
+            return None
+        shape = labels[place] == number
+        if min(tall, wide) > 2 and convexity(shape) < _FILLED:
+            sizes.append(max(tall, wide))
+            shapes.append(shape)
+    if 3 * len(sizes) < count or not sizes:
+        return None
+    height = sorted(sizes)[len(sizes) // 2]
+    across = min(one.stop - one.start for one in _extent(ink > 0.35))
+    return float(min(height, across)), any(_unlike(shapes[0], one) for one in shapes[1:])
+
+
+def _extent(mask: Mask) -> _Box:
+    import numpy as np  # noqa: PLC0415
+
+    rows, columns = np.nonzero(mask)
+    return slice(int(rows.min()), int(rows.max()) + 1), slice(
+        int(columns.min()), int(columns.max()) + 1
+    )
+
+
+def _unlike(one: Mask, other: Mask) -> bool:
+    """Say whether two shapes differ by more than drawing a marker twice."""
+    if any(abs(a - b) > 1 for a, b in zip(one.shape, other.shape, strict=True)):
+        return True
+    tall, wide = (min(a, b) for a, b in zip(one.shape, other.shape, strict=True))
+    a, b = one[:tall, :wide], other[:tall, :wide]
+    return bool((a & b).sum() < 0.6 * (a | b).sum())
+
+
+def _common(
+    words: tuple[Word, ...],
+    pictures: tuple[Pixels, Pixels],
+    labels: Any,  # noqa: ANN401 - a plane of numbers
+    others: list[int],
+    places: list[_Box],
+) -> bool:
+    """Say whether most words of the picture differ: another rendering spares few of them."""
+    import numpy as np  # noqa: PLC0415
+
+    changed = sum(word.mixed for word in words)
+    same = 0
+    for number in others:
+        place = places[number - 1]
+        word = _word(pictures, labels, number, place, (slice(None), slice(None)))
+        if word is not None and word.mixed:
+            near = np.abs(word.stored - word.new).max() < 0.1
+            same, changed = same + bool(near), changed + (not near)
+        if same > _WITNESSES:
+            break
+    return changed > same
