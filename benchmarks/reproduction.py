@@ -34,10 +34,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leman.config import Settings, settings
+from leman.environments.build import free_space, prune
 from leman.environments.clock import Wishes, language_version
 from leman.environments.fetch import fetch
 from leman.environments.model import Declarations, Era, Source, Want
 from leman.errors import LemanError
+from leman.files import size_of
 from leman.reproduction.model import Limits, NotebookResult, Report, Same, Status
 from leman.reproduction.options import Options
 from leman.reproduction.plan import Plan, has_outputs
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 ARMS = ("pip", "inferred", "dated", "full")
 MOST = 3
+_ROOM = 12_000_000_000  # bytes that stay free, for an environment with CUDA and its downloads
 _HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 _WRITING = threading.Lock()
 
@@ -181,8 +184,16 @@ def _one(task: tuple[str, str, str], bench: Bench) -> None:
     lines.append({"repository": name, "arm": arm, "done": round(time.monotonic() - began, 1)})
     with _WRITING, bench.lines.open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
+    _make_room(bench)
     ran = sum(line.get("status") == "ran" for line in lines)
     print(f"{arm:9} {name}: {ran} of {len(lines) - 1} ran, {lines[-1]['done']} s", flush=True)
+
+
+def _make_room(bench: Bench) -> None:
+    """Remove the environments not used for longest while the disk is nearly full."""
+    home = bench.own.environments
+    if home.exists() and free_space(home) < _ROOM:
+        prune(home, keep_days=3650, quota=size_of(home) - _ROOM)
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

@@ -67,7 +67,9 @@ def declared(root: Path, notebooks: tuple[str, ...] = ()) -> Declarations:
     )
     everything = [*main, *scoped, *unused, *cells.values()]
     used = [*main, *scoped]
-    apt = [item for one in [*used, *cells.values()] for item in one.of(SystemPackage)]
+    # A config folder's apt.txt replaces the root's, also where it has none (repo2docker).
+    asking = [one for one in used if not (config and one.place is Place.ROOT)]
+    apt = [item for one in [*asking, *cells.values()] for item in one.of(SystemPackage)]
     findings += [
         *unsupported(tree, config),
         *conflicts,
