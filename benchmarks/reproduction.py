@@ -20,6 +20,7 @@ full      ``leman run --twice``: dated, with the repairs
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -286,7 +287,13 @@ def _tasks(path: Path, arms: list[str], limit: int, done: set[tuple[str, str]]) 
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Return the lines of an earlier run; what a full disk or a kill cut short is passed over."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def main() -> None:

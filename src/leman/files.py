@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 IN_USE = ".in-use"  # a lock in a work copy, held as long as the process that works there lives
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = re.compile(rf"\[Errno (?:{errno.ENOSPC}|{errno.EDQUOT})\]")
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether an error says that there is no space left, also one of `shutil.copytree`."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return any(_NO_SPACE.search(str(entry)) for entry in error.args[0])
+    return error.errno in _FULL
 
 
 @contextmanager
@@ -29,7 +38,7 @@ def full_disk_said(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise SpaceError(
                 f"the disk that holds {where} is full",
                 hint="Free some space (`leman env prune` removes old environments) and run again:"

@@ -72,7 +72,7 @@ def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Letteri
     found = labelled(busy)
     if found is None or not changed.any():
         return None
-    labels, count = found
+    labels, count = _joined(*found)
     places = boxes(labels, count)
     dirty = {int(one) for one in labels[changed]} - {0}
     if len(dirty) > _MOST_WORDS:
@@ -126,6 +126,37 @@ def _busy(picture: Pixels) -> Mask:
     spread = window(picture, 1, np.maximum) - window(picture, 1, np.minimum)
     busy: Mask = spread.max(axis=2) > _FLAT
     return busy
+
+
+def _joined(labels: Any, count: int) -> tuple[Any, int]:  # noqa: ANN401 - planes of numbers
+    """Return the regions with the glyphs of a word brought together: gaps grow with the font."""
+    import numpy as np  # noqa: PLC0415
+
+    places = boxes(labels, count)
+    ends = np.array([(r.start, r.stop, c.start, c.stop) for r, c in places]).reshape(-1, 4)
+    tall, wide = ends[:, 1] - ends[:, 0], ends[:, 3] - ends[:, 2]
+    small = np.nonzero((np.maximum(tall, wide) <= _TALLEST) & (tall + wide > 4))[0]
+    if not 1 < len(small) <= 4 * _MOST_WORDS:
+        return labels, count
+    number = np.arange(count + 1)
+    for across in (True, False):
+        low, high, size = (2, 3, tall) if across else (0, 1, wide)
+        base, top = (0, 1) if across else (2, 3)
+        part = small[np.argsort(ends[small, low], kind="stable")]
+        for here in part:
+            reach = 0.35 * np.maximum(size[here], size[part])
+            gap = ends[part, low] - ends[here, high]
+            beside = np.minimum(ends[part, top], ends[here, top]) - np.maximum(
+                ends[part, base], ends[here, base]
+            )
+            near = (gap <= reach) & (ends[part, low] >= ends[here, low])
+            near &= beside >= 0.5 * np.minimum(size[part], size[here])
+            near &= across | (wide[part] <= 1.6 * tall[part])
+            first = number[here + 1]
+            for other in number[part[near] + 1]:
+                number[number == other] = first
+    names, packed = np.unique(number[1:], return_inverse=True)
+    return np.concatenate([[0], packed + 1])[labels], len(names)
 
 
 def _word(
