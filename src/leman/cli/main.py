@@ -10,8 +10,7 @@ import sys
 import click
 
 from leman import __version__
-from leman.errors import LemanError, SpaceError
-from leman.files import is_full
+from leman.errors import LemanError
 
 COMMANDS = {
     "run": ("leman.cli.run:run", "Run a source's notebooks again and compare every output."),
