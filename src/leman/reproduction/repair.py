@@ -37,6 +37,7 @@ _GONE_FROM = re.compile(
 )
 _FRAME = re.compile(r"(?:site-packages|dist-packages)/([A-Za-z_]\w*)")
 _WRITES = re.compile(r"savefig|to_\w+\(|save|write|dump|open\([^)]*['\"][wax]|mkdir|imwrite|export")
+_FROM = re.compile(r"from ([\w.]+) import")
 _TEX = re.compile(r"latex could not be found|Failed to process string with tex|dvipng")
 _USETEX = re.compile(r"(usetex['\"]?\]?\s*[=:,]\s*)True")
 _ARROW = re.compile(r"^-+>")
@@ -339,7 +340,9 @@ def _package_back(case: Case, failure: Failure) -> bool:
     match = _GONE_FROM.search(failure.text)
     named = next((group for group in match.groups() if group), "") if match else ""
     frames = _FRAME.findall(failure.traceback)
-    for module in dict.fromkeys([named.split(".")[0], *reversed(frames)]):
+    # Of two packages that do not fit together, the one that lost a name is too new.
+    lost = [name.split(".")[0] for name in _FROM.findall(_failing_lines(failure))[-1:]]
+    for module in dict.fromkeys([named.split(".")[0], *lost, *reversed(frames)]):
         candidate = distribution_for(module) if module else None
         package = normalise(candidate.name) if candidate else ""
         locked = next((one for one in case.packages if one.name == package), None)

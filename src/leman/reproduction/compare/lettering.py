@@ -68,24 +68,34 @@ def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Letteri
     `changed` are the pixels out of bounds, `axes` the inside of the axes (everything, if they
     are not known). Both pictures have one size.
     """
-    busy = _busy(stored) | _busy(new)
-    found = labelled(busy)
+    import numpy as np  # noqa: PLC0415
+
+    found = labelled(_busy(stored) | _busy(new))
     if found is None or not changed.any():
         return None
-    labels, count = _joined(*found)
-    places = boxes(labels, count)
-    dirty = {int(one) for one in labels[changed]} - {0}
+    parts, count = found
+    group = _joined(parts, count)
+    labels = group[parts]
+    pictures = (stored, new)
+    dirty = {int(one) for one in np.unique(labels[changed])} - {0}
     if len(dirty) > _MOST_WORDS:
         return None
-    words = tuple(
+    places = boxes(labels, int(group.max()))
+    tried = {one: _word(pictures, labels, one, places[one - 1], axes) for one in dirty}
+    words = [word for word in tried.values() if word is not None]
+    # What is no word together, such as a letter beside a marker, may hold one.
+    alone = [one for one in {int(one) for one in np.unique(parts[changed])} - {0}
+             if tried[int(group[one])] is None]  # fmt: skip
+    own = boxes(parts, count)
+    words += [
         word
-        for number in sorted(dirty)
-        if (word := _word((stored, new), labels, number, places[number - 1], axes)) is not None
-    )
+        for one in alone
+        if (word := _word(pictures, parts, one, own[one - 1], axes)) is not None
+    ]
     if not words:
         return None
-    others = [number for number in range(1, count + 1) if number not in dirty]
-    return Lettering(words, _common(words, (stored, new), labels, others, places))
+    others = [one for one in range(1, len(places) + 1) if one not in dirty]
+    return Lettering(tuple(words), _common(words, pictures, labels, others, places))
 
 
 def covered(words: tuple[Word, ...], shape: tuple[int, ...]) -> Mask:
@@ -106,17 +116,22 @@ def reads_the_same(word: Word, *, common: bool) -> bool:
     reach, local = (2 if word.inside else 3), 2 / 3
     if not word.mixed and (word.inside or not common):
         reach, local = 1, 1 / 3
-    limit = _limit(word.height)
+    limit = _limit(word.height, mixed=word.mixed)
     return limit > 0 and likeness(word.stored, word.new, word.height, reach, local) <= limit
 
 
-def _limit(height: float) -> float:
-    """Return how much of the ink may remain in the worst place, by the height of the glyphs."""
-    if height < 8:
+# By the height of the glyphs from 7 pixels on: for words, whose glyphs hold each other in place,
+# and for lone glyphs, which can be stretched into another one more easily.
+_WORDS = (0.20, 0.23, 0.27, 0.30)
+_LONE = (0.14, 0.18, 0.23, 0.24, 0.27, 0.29)
+
+
+def _limit(height: float, *, mixed: bool) -> float:
+    """Return how much of the ink may remain in the worst place, 0 where nobody could tell."""
+    limits = _WORDS if mixed else _LONE
+    if height < 7:
         return 0.0
-    if height < 10:
-        return (0.16, 0.25)[int(height) - 8]
-    return min(0.34, 0.28 + 0.01 * max(0.0, height - 16))
+    return limits[min(int(height) - 7, len(limits) - 1)] + min(0.04, max(0, height - 16) / 100)
 
 
 def _busy(picture: Pixels) -> Mask:
@@ -128,8 +143,8 @@ def _busy(picture: Pixels) -> Mask:
     return busy
 
 
-def _joined(labels: Any, count: int) -> tuple[Any, int]:  # noqa: ANN401 - planes of numbers
-    """Return the regions with the glyphs of a word brought together: gaps grow with the font."""
+def _joined(labels: Any, count: int) -> Any:  # noqa: ANN401 - numbers
+    """Return for each region the number of the word that its glyphs make: gaps grow with fonts."""
     import numpy as np  # noqa: PLC0415
 
     places = boxes(labels, count)
@@ -137,7 +152,7 @@ def _joined(labels: Any, count: int) -> tuple[Any, int]:  # noqa: ANN401 - plane
     tall, wide = ends[:, 1] - ends[:, 0], ends[:, 3] - ends[:, 2]
     small = np.nonzero((np.maximum(tall, wide) <= _TALLEST) & (tall + wide > 4))[0]
     if not 1 < len(small) <= 4 * _MOST_WORDS:
-        return labels, count
+        return np.arange(count + 1)
     number = np.arange(count + 1)
     for across in (True, False):
         low, high, size = (2, 3, tall) if across else (0, 1, wide)
@@ -155,8 +170,7 @@ def _joined(labels: Any, count: int) -> tuple[Any, int]:  # noqa: ANN401 - plane
             first = number[here + 1]
             for other in number[part[near] + 1]:
                 number[number == other] = first
-    names, packed = np.unique(number[1:], return_inverse=True)
-    return np.concatenate([[0], packed + 1])[labels], len(names)
+    return np.concatenate([[0], np.unique(number[1:], return_inverse=True)[1] + 1])
 
 
 def _word(
@@ -235,13 +249,16 @@ def _glyphs(ink: Plane) -> tuple[float, bool] | None:
             return None
         shape = labels[place] == number
         if min(tall, wide) > 2 and convexity(shape) < _FILLED:
-            sizes.append(max(tall, wide))
+            sizes.append(min(max(tall, wide), 1.6 * min(tall, wide)))
             shapes.append(shape)
     if 3 * len(sizes) < count or not sizes:
         return None
     height = sorted(sizes)[len(sizes) // 2]
-    across = min(one.stop - one.start for one in _extent(ink > 0.35))
-    return float(min(height, across)), any(_unlike(shapes[0], one) for one in shapes[1:])
+    # Glyphs that touch are one region: a word is no higher than its short side, unless lone.
+    short, long = sorted(one.stop - one.start for one in _extent(ink > 0.35))
+    return float(min(height, short if long > 2 * short else long)), any(
+        _unlike(shapes[0], one) for one in shapes[1:]
+    )
 
 
 def _extent(mask: Mask) -> _Box:
@@ -263,7 +280,7 @@ def _unlike(one: Mask, other: Mask) -> bool:
 
 
 def _common(
-    words: tuple[Word, ...],
+    words: list[Word],
     pictures: tuple[Pixels, Pixels],
     labels: Any,  # noqa: ANN401 - a plane of numbers
     others: list[int],
