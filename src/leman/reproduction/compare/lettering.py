@@ -122,8 +122,8 @@ def reads_the_same(word: Word, *, common: bool) -> bool:
 
 # By the height of the glyphs from 7 pixels on: for words, whose glyphs hold each other in place,
 # and for lone glyphs, which can be stretched into another one more easily.
-_WORDS = (0.20, 0.23, 0.27, 0.30)
-_LONE = (0.14, 0.18, 0.23, 0.24, 0.27, 0.29)
+_WORDS = (0.20, 0.25, 0.31, 0.34)
+_LONE = (0.14, 0.18, 0.23, 0.26, 0.28, 0.29)
 
 
 def _limit(height: float, *, mixed: bool) -> float:
