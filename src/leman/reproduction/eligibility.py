@@ -39,7 +39,7 @@ _NETWORK = re.compile(
     r"|\byf\.|from_pretrained\(|fetch_(?:openml|20news|california|lfw|covtype|kddcup|rcv1|olivetti)"
     r"|load_dataset\(|nltk\.(?:download|corpus)|stopwords\.words|word_tokenize\(|spacy\.load\(|TimeSeries\.fetch|fetch_open_data|boto3|storage\.Client"
     r"|read_\w+\(\s*['\"](?:https?|s3|gs|ftp)://|['\"](?:https?|s3|gs|ftp)://[^'\"\s]+\.(?:csv|zip|json|nc|xlsx?|txt"
-    r"|gz|fits|h5|hdf5|dat|shp|geojson|tiff?|parquet|pkl|npy|npz|mat|tsv)['\"]"
+    r"|gz|fits|h5|hdf5|dat|shp|geojson|tiff?|parquet|pkl|npy|npz|mat|tsv)(?:\?[^'\"\s]*)?['\"]"
     r"|\.coastlines\(|\bcfeature\.|cartopy\.feature|ee\.Initialize|astroquery|graph_from_place"
 )
 _INPUT = re.compile(r"(?<![\w.])(?:raw_)?input\(|getpass\(")
@@ -48,7 +48,10 @@ _ABSOLUTE = re.compile(
     re.IGNORECASE,
 )
 
-_HOME = re.compile(r"['\"]((?:/Users/|/home/|[A-Z]:\\{1,2}Users|[A-Z]:/Users)[^'\"\n]{3,300})['\"]")
+_HOME = re.compile(
+    r"['\"]((?:/Users/|/home/|[A-Z]:\\{1,2}Users|[A-Z]:/Users)[^'\"\n]{3,300})['\"]",
+    re.IGNORECASE,
+)
 _OUTPUT = re.compile(
     r"savefig|to_\w+\(|save|write|out\w*\s*=|fig\w*(?:dir|path|folder)\s*=", re.IGNORECASE
 )
