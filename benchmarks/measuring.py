@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
 import statistics
 import time
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 from typing import TYPE_CHECKING
 
 from leman.files import write_atomic
@@ -32,19 +34,24 @@ What was measured, by what, on what. `make bench` measures the speed anew.
 
 @dataclass(slots=True)
 class Clock:
-    """Seconds of each run of the same thing."""
+    """Seconds of each run of the same thing, and seconds of processor time where it ended.
+
+    Processor time tells what a busy machine hides; a process that is not waited for is not in it.
+    """
 
     seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     started: float = 0.0
 
     @contextmanager
     def run(self) -> Iterator[None]:
         """Measure what happens inside, up to a `lap` or to the end."""
         before = len(self.seconds)
-        self.started = time.monotonic()
+        self.started, used = time.monotonic(), _processor()
         yield
         if len(self.seconds) == before:
             self.lap()
+            self.processor.append(_processor() - used)
 
     def lap(self) -> None:
         """Note the seconds since the beginning of this run."""
@@ -59,7 +66,16 @@ class Clock:
         """Return median, and the range in which all runs lie."""
         digits = 2 if self.median < 10 else 1
         low, high = (f"{one:.{digits}f}" for one in (min(self.seconds), max(self.seconds)))
-        return f"{self.median:.{digits}f} s ({low} to {high}, {len(self.seconds)} runs)"
+        text = f"{self.median:.{digits}f} s ({low} to {high}, {len(self.seconds)} runs"
+        if self.processor:
+            text += f"; processor {statistics.median(self.processor):.{digits}f} s"
+        return f"{text})"
+
+
+def _processor() -> float:
+    """Return the processor seconds of this process and of those that it waited for."""
+    own, ended = (resource.getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
 
 
 def machine(*packages: str) -> str:
