@@ -9,7 +9,7 @@ import tomlkit
 
 from leman.environments.fetch import fetch
 from leman.environments.tiers import is_conda, together
-from leman.reproduction.prepare import alone, clusters, environments_of, look_at
+from leman.reproduction.prepare import alone, clusters, environments_of, look_at_all
 from leman.reproduction.run import isolate
 from leman.reproduction.workshop import open_workshop
 
@@ -79,7 +79,7 @@ def _looked_at(
         spec, ref=ref, cache=settings.cache, progress=lambda text: watcher.said("", text)
     )
     workshop = open_workshop(settings, isolate("auto"))
-    return look_at(source, wishes)[1], workshop
+    return look_at_all(source, wishes)[1], workshop
 
 
 def names_for(output: Path, made: tuple[Pinned, ...]) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from leman.environments.tiers import Tier, together
 from leman.errors import LemanError, SourceError
 from leman.reproduction.model import Limits
 from leman.reproduction.options import Nobody
-from leman.reproduction.plan import Plan, plans
+from leman.reproduction.plan import Plan, declared_plan, plans
 from leman.reproduction.post_build import Setting, post_build
 from leman.reproduction.run import isolate
 from leman.reproduction.work import kept_copy
@@ -135,6 +135,16 @@ def build(
     return [(plan, made) for plan in group]
 
 
+def look_at_all(
+    source: Source, wishes: Wishes | None = None
+) -> tuple[Declarations, tuple[Plan, ...]]:
+    """Do as `look_at`; a source without notebooks gets the plan of what it declares."""
+    found, planned = look_at(source, wishes)
+    if not planned and found.files:
+        planned = (declared_plan(source, found, wishes or Wishes()),)
+    return found, planned
+
+
 def look_at(source: Source, wishes: Wishes | None = None) -> tuple[Declarations, tuple[Plan, ...]]:
     """Return what a source declares and one plan for each of its notebooks."""
     names = notebook_files(source.path, source.notebooks)
@@ -174,7 +184,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     if notebook:
         source = replace(source, notebooks=(notebook,))
     workshop = open_workshop(chosen, isolate("auto"), tier=builder)
-    declared, found = look_at(source, Wishes(python, date))
+    declared, found = look_at_all(source, Wishes(python, date))
     made = environments_of(spec, found, workshop, heard)
     work, script = source.path, declared.post_build
 
@@ -217,4 +227,4 @@ def environments_of(
                 made.setdefault(result.digest, (result, []))[1].append(plan.path)
     if not made and failed:
         raise failed
-    return tuple((one, tuple(names)) for one, names in made.values())
+    return tuple((one, tuple(filter(None, names))) for one, names in made.values())

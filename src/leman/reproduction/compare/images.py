@@ -24,7 +24,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leman.reproduction.compare.alignment import Pair, aligned
-from leman.reproduction.compare.lettering import covered, lettering, reads_the_same
+from leman.reproduction.compare.lettering import (
+    covered,
+    lettering,
+    may_say_otherwise,
+    reads_the_same,
+)
 from leman.reproduction.compare.pixels import (
     UnreadableImageError,
     array,
@@ -148,18 +153,37 @@ def _measure(pair: Pair, *, lossy: bool) -> _Outcome:
     inside = _inside_axes(ours, theirs)
     wrong, reason = _judged(measured, inside)
     if not reason:
-        return _Outcome(wrong, "", "the images look alike")
+        return _spelled(ours, theirs, measured, inside)
     if lossy or int(measured.wrong.sum()) > _MOST_TEXT * measured.wrong.size:
         return _Outcome(wrong, reason)
     found = lettering(ours, theirs, measured.wrong | measured.moved, inside)
     if found is None or _judged(measured.without(covered(found.words, ours.shape)), inside)[1]:
         return _Outcome(wrong, reason)
-    same = tuple(one for one in found.words if reads_the_same(one, common=found.common))
-    if not _judged(measured.without(covered(same, ours.shape)), inside)[1]:
+    if all(reads_the_same(one, common=found.common) for one in found.words):
         alike = "text is drawn with another font rendering; everything else is equal"
         return _Outcome(wrong, "", alike)
     only = "only text differs" + (": probably another font" if found.common else "")
     return _Outcome(wrong, f"{only} ({reason})")
+
+
+def _spelled(
+    ours: Pixels, theirs: Pixels, measured: _Measured, inside: tuple[slice, slice]
+) -> _Outcome:
+    """Look again at the words of pictures that look alike: small digits differ by few pixels."""
+    alike = _Outcome(measured.wrong, "", "the images look alike")
+    if not measured.long_edges:  # scaled, cropped or lossy: glyphs differ for that alone
+        return alike
+    found = lettering(ours, theirs, measured.wrong | measured.moved, inside)
+    if found is None:
+        return alike
+    other = tuple(one for one in found.words if may_say_otherwise(one, common=found.common))
+    if not other:
+        return alike
+    top, left = (other[0].box[axis].start for axis in (0, 1))
+    return _Outcome(
+        covered(other, ours.shape) & (measured.wrong | measured.moved),
+        f"a digit or letter may have changed near row {top}, column {left}",
+    )
 
 
 def _judged(measured: _Measured, inside: tuple[slice, slice]) -> tuple[Mask, str]:

@@ -24,6 +24,8 @@ from leman.reproduction.compare.pixels import window
 from leman.reproduction.compare.regions import boxes, convexity, labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leman.reproduction.compare.pixels import Mask, Pixels, Plane
 
 _TALLEST = 48  # pixels
@@ -70,32 +72,61 @@ def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Letteri
     """
     import numpy as np  # noqa: PLC0415
 
-    found = labelled(_busy(stored) | _busy(new))
-    if found is None or not changed.any():
-        return None
-    parts, count = found
-    group = _joined(parts, count)
-    labels = group[parts]
-    pictures = (stored, new)
-    dirty = {int(one) for one in np.unique(labels[changed])} - {0}
-    if len(dirty) > _MOST_WORDS:
-        return None
-    places = boxes(labels, int(group.max()))
-    tried = {one: _word(pictures, labels, one, places[one - 1], axes) for one in dirty}
-    words = [word for word in tried.values() if word is not None]
-    # What is no word together, such as a letter beside a marker, may hold one.
-    alone = [one for one in {int(one) for one in np.unique(parts[changed])} - {0}
-             if tried[int(group[one])] is None]  # fmt: skip
-    own = boxes(parts, count)
-    words += [
-        word
-        for one in alone
-        if (word := _word(pictures, parts, one, own[one - 1], axes)) is not None
-    ]
-    if not words:
-        return None
-    others = [one for one in range(1, len(places) + 1) if one not in dirty]
-    return Lettering(tuple(words), _common(words, pictures, labels, others, places))
+    left, pictures = changed.copy(), (stored, new)
+    words: list[Word] = []
+    kept = slightly = 0
+    for labels, count in _cuts(pictures):
+        dirty = {int(one) for one in np.unique(labels[left])} - {0}
+        if len(dirty) > _MOST_WORDS:
+            return None
+        places = boxes(labels, count)
+        tried = (_word(pictures, labels, one, places[one - 1], axes) for one in sorted(dirty))
+        words += [word for word in tried if word is not None]
+        clean = set(range(1, count + 1)) - {int(one) for one in np.unique(labels[changed])}
+        rest = (_word(pictures, labels, one, places[one - 1], axes) for one in sorted(clean))
+        found = _witnesses(rest)
+        kept, slightly = max(kept, found[0]), max(slightly, found[1])
+        left &= ~covered(tuple(words), left.shape)
+        if not left.any():
+            break
+    most = sum(word.mixed or not word.inside for word in words) + slightly > kept
+    return Lettering(tuple(words), most) if words else None
+
+
+def _witnesses(words: Iterator[Word | None]) -> tuple[int, int]:
+    """Count the words that did not change, and those that changed within bounds."""
+    import numpy as np  # noqa: PLC0415
+
+    kept = slightly = 0
+    for word in words:
+        if word is not None and (word.mixed or not word.inside):
+            alike = bool(np.abs(word.stored - word.new).max() < 0.1)
+            kept, slightly = kept + alike, slightly + (not alike)
+        if kept > _WITNESSES:
+            break
+    return kept, slightly
+
+
+def _cuts(pictures: tuple[Pixels, Pixels]) -> Iterator[tuple[Any, int]]:
+    """Yield ways to cut two pictures into regions that may be words.
+
+    First all that is close to each other, its glyphs brought together; then each for itself,
+    as a letter beside a marker is; then ink alone, as of a label that nearly touches its tick.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    close = labelled(_busy(pictures[0]) | _busy(pictures[1]))
+    if close is not None:
+        group = _joined(*close)
+        yield group[close[0]], int(group.max())
+        yield close
+    ground = pictures[0][0, 0].astype(np.int16)
+    ink = labelled(
+        np.maximum.reduce([np.abs(one - ground).max(axis=2) for one in pictures]) > _GROUND
+    )
+    if ink is not None:
+        group = _joined(*ink)
+        yield group[ink[0]], int(group.max())
 
 
 def covered(words: tuple[Word, ...], shape: tuple[int, ...]) -> Mask:
@@ -111,19 +142,29 @@ def covered(words: tuple[Word, ...], shape: tuple[int, ...]) -> Mask:
 
 def reads_the_same(word: Word, *, common: bool) -> bool:
     """Say whether both pictures show the same word; `common` as in `Lettering`."""
-    if word.inside and not common:
-        return False
+    if not common:  # one word that changed among others that did not
+        return not may_say_otherwise(word, common=False)
     reach, local = (2 if word.inside else 3), 2 / 3
-    if not word.mixed and (word.inside or not common):
+    if not word.mixed and word.inside:
         reach, local = 1, 1 / 3
     limit = _limit(word.height, mixed=word.mixed)
     return limit > 0 and likeness(word.stored, word.new, word.height, reach, local) <= limit
 
 
+def may_say_otherwise(word: Word, *, common: bool) -> bool:
+    """Say whether a word that lies within the tolerance of pixels has got another shape.
+
+    A digit of nine pixels turns into another one by changes that few pixels show.
+    """
+    limit = max(_limit(word.height, mixed=word.mixed) if common else 0.0, _TINY)
+    return likeness(word.stored, word.new, word.height, 1, 1 / 3) > limit
+
+
 # By the height of the glyphs from 7 pixels on: for words, whose glyphs hold each other in place,
 # and for lone glyphs, which can be stretched into another one more easily.
-_WORDS = (0.20, 0.25, 0.31, 0.34)
-_LONE = (0.14, 0.18, 0.23, 0.26, 0.28, 0.29)
+_WORDS = (0.20, 0.25, 0.30, 0.32)
+_LONE = (0.14, 0.18, 0.22, 0.24, 0.24)
+_TINY = 0.1  # where no word is forgiven, but one that hardly changed is no difference either
 
 
 def _limit(height: float, *, mixed: bool) -> float:
@@ -131,7 +172,7 @@ def _limit(height: float, *, mixed: bool) -> float:
     limits = _WORDS if mixed else _LONE
     if height < 7:
         return 0.0
-    return limits[min(int(height) - 7, len(limits) - 1)] + min(0.04, max(0, height - 16) / 100)
+    return limits[min(int(height) - 7, len(limits) - 1)]
 
 
 def _busy(picture: Pixels) -> Mask:
@@ -242,7 +283,7 @@ def _glyphs(ink: Plane) -> tuple[float, bool] | None:
     if found is None or found[1] == 0:
         return None
     labels, count = found
-    sizes, shapes = [], []
+    sizes, shapes, bars = [], [], []
     for number, place in enumerate(boxes(labels, count), 1):
         tall, wide = (one.stop - one.start for one in place)
         if min(tall, wide) > _TALLEST or max(tall, wide) > max(_TALLEST, 5 * min(tall, wide)):
@@ -251,13 +292,15 @@ def _glyphs(ink: Plane) -> tuple[float, bool] | None:
         if min(tall, wide) > 2 and convexity(shape) < _FILLED:
             sizes.append(min(max(tall, wide), 1.6 * min(tall, wide)))
             shapes.append(shape)
+        elif max(tall, wide) > 3:
+            bars.append(shape)  # of an l or a minus: no glyph to go by, but not a marker either
     if 3 * len(sizes) < count or not sizes:
         return None
     height = sorted(sizes)[len(sizes) // 2]
     # Glyphs that touch are one region: a word is no higher than its short side, unless lone.
     short, long = sorted(one.stop - one.start for one in _extent(ink > 0.35))
     return float(min(height, short if long > 2 * short else long)), any(
-        _unlike(shapes[0], one) for one in shapes[1:]
+        _unlike(shapes[0], one) for one in shapes[1:] + bars
     )
 
 
@@ -277,26 +320,3 @@ def _unlike(one: Mask, other: Mask) -> bool:
     tall, wide = (min(a, b) for a, b in zip(one.shape, other.shape, strict=True))
     a, b = one[:tall, :wide], other[:tall, :wide]
     return bool((a & b).sum() < 0.6 * (a | b).sum())
-
-
-def _common(
-    words: list[Word],
-    pictures: tuple[Pixels, Pixels],
-    labels: Any,  # noqa: ANN401 - a plane of numbers
-    others: list[int],
-    places: list[_Box],
-) -> bool:
-    """Say whether most words of the picture differ: another rendering spares few of them."""
-    import numpy as np  # noqa: PLC0415
-
-    changed = sum(word.mixed for word in words)
-    same = 0
-    for number in others:
-        place = places[number - 1]
-        word = _word(pictures, labels, number, place, (slice(None), slice(None)))
-        if word is not None and word.mixed:
-            near = np.abs(word.stored - word.new).max() < 0.1
-            same, changed = same + bool(near), changed + (not near)
-        if same > _WITNESSES:
-            break
-    return changed > same
