@@ -153,7 +153,7 @@ def report(clocks: dict[str, Clock], lock: Lock, added: int) -> None:
     pip = subprocess.run(
         [lock.python.path, "-m", "pip", "--version"], capture_output=True, text=True, check=False
     ).stdout.split()[1:2]
-    text = {name: clock.text() for name, clock in clocks.items()}
+    text = {name: clock.text(processor=True) for name, clock in clocks.items()}
     good = {
         "cold": verdict(cold, 20, at_least=True),
         "warm": verdict(warm, 50, at_least=True),

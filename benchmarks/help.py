@@ -24,7 +24,8 @@ def main(rounds: int = 21) -> None:
         "help",
         "`leman --help`",
         [
-            f"{helped.text()}; of it Python alone {bare.text()}. Target ≤ 0.3 s: {good}.",
+            f"{helped.text(processor=True)}; of it Python alone {bare.text(processor=True)}.",
+            f"Target ≤ 0.3 s: {good}.",
             "",
             f"{machine('click')}.",
         ],

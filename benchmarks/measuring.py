@@ -62,12 +62,12 @@ class Clock:
         """The middle of all runs, in seconds."""
         return statistics.median(self.seconds)
 
-    def text(self) -> str:
-        """Return median, and the range in which all runs lie."""
+    def text(self, *, processor: bool = False) -> str:
+        """Return median, and the range in which all runs lie; processor time where it is whole."""
         digits = 2 if self.median < 10 else 1
         low, high = (f"{one:.{digits}f}" for one in (min(self.seconds), max(self.seconds)))
         text = f"{self.median:.{digits}f} s ({low} to {high}, {len(self.seconds)} runs"
-        if self.processor:
+        if processor:
             text += f"; processor {statistics.median(self.processor):.{digits}f} s"
         return f"{text})"
 
