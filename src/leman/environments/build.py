@@ -252,8 +252,13 @@ def _held(path: Path) -> bool:
 
 
 def _removed(path: Path) -> bool:
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        return path.exists() and _removed_alone(path)  # another prune may have been first
+
+
+def _removed_alone(path: Path) -> bool:
     doomed = path.with_name(f".build-{path.name}-pruned")
-    with FileLock(path.with_name(f".{path.name}.lock")), alone(path) as free:
+    with alone(path) as free:
         if not free:
             return False
         path.chmod(0o755)  # a read-only folder cannot be renamed
