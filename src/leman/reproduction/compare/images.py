@@ -8,10 +8,13 @@ A handful of pixels that exceed it is a difference: no average is taken, so one 
 large figure is enough. Two further rules hold at equal size: a long coherent edge that moved by
 one pixel inside the axes (a shifted curve), and a large share of edges that moved (many points).
 
+Words get a second look (`lettering`): where nothing else differs they may be drawn by another
+FreeType, and where the pixels are within bounds a small digit may still have become another.
+
 What can pass wrongly: at another resolution a changed digit in a label (some three pixels of
-the smaller picture) and shifts up to about two pixels of the smaller picture. What
-can be called different although a reader sees the same: text drawn in another font or by
-another version of FreeType. A changed label cannot be told from that, so it is not forgiven.
+the smaller picture) and shifts up to about two pixels of the smaller picture; small text that
+touches a line. What can be called different although a reader sees the same: text in another
+typeface, text below about ten pixels in another rendering, a layout that follows its text.
 
 matplotlib's own tests compare by the root mean square over the whole picture, which a shifted
 thin curve hardly moves; hence this one.

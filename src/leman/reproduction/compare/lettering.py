@@ -5,13 +5,14 @@ a pixel higher, wider or elsewhere. What a word says is read off its shape: the 
 pictures is laid over each other (a shift of the whole word, a change of its height by one pixel
 and of its length by three in a hundred), then every part of the size of a third of a glyph must
 be found again within two thirds of a pixel. The worst part of a word decides. How much may
-remain was measured over FreeType 2.6 and 2.14, five ways of hinting and all pairs of digits, by
-the height of the glyphs: below eight pixels the renderings of one digit lie as far apart as two
+remain was measured over FreeType 2.6 and 2.14, their ways of hinting and all pairs of digits, by
+the height of the glyphs: below seven pixels the renderings of one digit lie as far apart as two
 digits do, so nothing is forgiven there.
 
 Text is what has glyphs: words of one ink on flat ground, at most `_TALLEST` pixels high, whose
-parts are not all filled (points, bars and dashes are). Lone glyphs could be markers: inside the
-axes they are text only where the words around them are drawn otherwise too, and may not move.
+parts are not all filled (points, bars and dashes are). Another rendering spares few words: where
+most words did not change, one that did is not forgiven. Lone glyphs could be markers: inside the
+axes they may move by one pixel only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _FLAT = 8  # levels within three by three pixels
 _GROUND = 12  # levels by which a flat ground may vary
 _FAINTEST = 60  # levels of contrast; what is fainter is not judged
 _FILLED = 0.8  # share of the convex hull
+_FILLED_SMALL = 0.88  # holes of small digits close; a disc of nine pixels fills 0.93
 _MOST_WORDS = 400
 _WITNESSES = 40  # unchanged words that are looked at
 
@@ -44,7 +46,7 @@ class Word:
     """A word in both pictures: how much ink (0 to 1) each has around `box`.
 
     `height` is that of its glyphs in pixels, `mixed` says that it has several kinds of them,
-    `inside` that it may lie inside the axes, `pixels` which ones of the box are its own.
+    `long` that it has at least some four, `inside` that it may lie inside the axes, `pixels` which ones of the box are its own.
     """
 
     box: _Box
@@ -53,6 +55,7 @@ class Word:
     new: Plane
     height: float
     mixed: bool
+    long: bool
     inside: bool
 
 
@@ -72,6 +75,8 @@ def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Letteri
     """
     import numpy as np  # noqa: PLC0415
 
+    if not changed.any():
+        return None
     left, pictures = changed.copy(), (stored, new)
     words: list[Word] = []
     kept = slightly = 0
@@ -83,7 +88,10 @@ def lettering(stored: Pixels, new: Pixels, changed: Mask, axes: _Box) -> Letteri
         tried = (_word(pictures, labels, one, places[one - 1], axes) for one in sorted(dirty))
         words += [word for word in tried if word is not None]
         clean = set(range(1, count + 1)) - {int(one) for one in np.unique(labels[changed])}
-        rest = (_word(pictures, labels, one, places[one - 1], axes) for one in sorted(clean))
+        rest = (
+            _word(pictures, labels, one, places[one - 1], axes)
+            for one in sorted(clean)[:_MOST_WORDS]
+        )
         found = _witnesses(rest)
         kept, slightly = max(kept, found[0]), max(slightly, found[1])
         left &= ~covered(tuple(words), left.shape)
@@ -147,7 +155,7 @@ def reads_the_same(word: Word, *, common: bool) -> bool:
     reach, local = (2 if word.inside else 3), 2 / 3
     if not word.mixed and word.inside:
         reach, local = 1, 1 / 3
-    limit = _limit(word.height, mixed=word.mixed)
+    limit = _limit(word.height, long=word.long)
     return limit > 0 and likeness(word.stored, word.new, word.height, reach, local) <= limit
 
 
@@ -156,20 +164,21 @@ def may_say_otherwise(word: Word, *, common: bool) -> bool:
 
     A digit of nine pixels turns into another one by changes that few pixels show.
     """
-    limit = max(_limit(word.height, mixed=word.mixed) if common else 0.0, _TINY)
+    limit = max(_limit(word.height, long=word.long) if common else 0.0, _TINY)
     return likeness(word.stored, word.new, word.height, 1, 1 / 3) > limit
 
 
-# By the height of the glyphs from 7 pixels on: for words, whose glyphs hold each other in place,
-# and for lone glyphs, which can be stretched into another one more easily.
-_WORDS = (0.20, 0.25, 0.30, 0.32)
-_LONE = (0.14, 0.18, 0.22, 0.24, 0.24)
+# By the height of the glyphs from 7 pixels on, below the least that a changed digit or a Z for a 2
+# left over in any two renderings. In long words the other glyphs hold the changed one in place; a
+# short one can be shifted and stretched to fit.
+_LONG = (0.16, 0.18, 0.25, 0.29, 0.29, 0.31)
+_SHORT = (0.14, 0.18, 0.22, 0.24, 0.24, 0.25)
 _TINY = 0.1  # where no word is forgiven, but one that hardly changed is no difference either
 
 
-def _limit(height: float, *, mixed: bool) -> float:
+def _limit(height: float, *, long: bool) -> float:
     """Return how much of the ink may remain in the worst place, 0 where nobody could tell."""
-    limits = _WORDS if mixed else _LONE
+    limits = _LONG if long else _SHORT
     if height < 7:
         return 0.0
     return limits[min(int(height) - 7, len(limits) - 1)]
@@ -236,14 +245,15 @@ def _word(
     shapes = [_glyphs(one) for one in inks]
     if shapes[0] is None or shapes[1] is None:
         return None
-    (height, mixed), (height_new, mixed_new) = shapes[0], shapes[1]
+    (height, mixed, long), (height_new, mixed_new, long_new) = shapes[0], shapes[1]
     outside = any(
         side.start is not None and (one.stop <= side.start or one.start >= side.stop)
         for one, side in zip(place, axes, strict=True)
     )
     return Word(
         (box[0], box[1]), here == number, *inks,
-        min(height, height_new), mixed and mixed_new, not outside,
+        min(height, height_new), mixed and mixed_new,
+        long and long_new, not outside,
     )  # fmt: skip
 
 
@@ -277,8 +287,8 @@ def _inks(stored: Pixels, new: Pixels, flat: Mask, own: Mask) -> tuple[Plane, Pl
     return inks[0], inks[1]
 
 
-def _glyphs(ink: Plane) -> tuple[float, bool] | None:
-    """Return the height of glyphs and whether there are several kinds, None for no text."""
+def _glyphs(ink: Plane) -> tuple[float, bool, bool] | None:
+    """Return the height of glyphs, whether they are of several kinds, and many; or None."""
     found = labelled(ink > 0.35)
     if found is None or found[1] == 0:
         return None
@@ -289,7 +299,8 @@ def _glyphs(ink: Plane) -> tuple[float, bool] | None:
         if min(tall, wide) > _TALLEST or max(tall, wide) > max(_TALLEST, 5 * min(tall, wide)):
             return None
         shape = labels[place] == number
-        if min(tall, wide) > 2 and convexity(shape) < _FILLED:
+        filled = _FILLED_SMALL if max(tall, wide) < 10 else _FILLED
+        if min(tall, wide) > 2 and convexity(shape) < filled:
             sizes.append(min(max(tall, wide), 1.6 * min(tall, wide)))
             shapes.append(shape)
         elif max(tall, wide) > 3:
@@ -299,9 +310,9 @@ def _glyphs(ink: Plane) -> tuple[float, bool] | None:
     height = sorted(sizes)[len(sizes) // 2]
     # Glyphs that touch are one region: a word is no higher than its short side, unless lone.
     short, long = sorted(one.stop - one.start for one in _extent(ink > 0.35))
-    return float(min(height, short if long > 2 * short else long)), any(
-        _unlike(shapes[0], one) for one in shapes[1:] + bars
-    )
+    height = float(min(height, short if long > 2 * short else long))
+    mixed = any(_unlike(shapes[0], one) for one in shapes[1:] + bars)
+    return height, mixed, long >= 3.8 * height
 
 
 def _extent(mask: Mask) -> _Box:
