@@ -46,7 +46,8 @@ class Word:
     """A word in both pictures: how much ink (0 to 1) each has around `box`.
 
     `height` is that of its glyphs in pixels, `mixed` says that it has several kinds of them,
-    `long` that it has at least some four, `inside` that it may lie inside the axes, `pixels` which ones of the box are its own.
+    `long` that it has at least some four, `inside` that it may lie inside the axes, `pixels` which
+    ones of the box are its own.
     """
 
     box: _Box
