@@ -134,7 +134,7 @@ def test_no_network_unless_allowed(work: Path, setting: Setting) -> None:
     ("text", "limits", "words"),
     [
         ("sleep 60", replace(LIMITS, seconds=1), "longer than 1 s"),
-        (":(){ :|:& };:", LIMITS, "more than 64 processes"),
+        (":(){ :|:& };:; sleep 60", LIMITS, "more than 64 processes"),
         ("exec python -c 'x = bytearray(900_000_000); input()' < <(sleep 60)",
          replace(LIMITS, memory=300_000_000), "GB of memory"),
         ("exec yes", replace(LIMITS, seconds=2), "longer than 2 s"),

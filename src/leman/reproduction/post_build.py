@@ -230,7 +230,8 @@ def _watch(
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(tick)
         tick = min(0.25, tick * 1.2)
-    return ""
+    # What was refused a process between two looks may have ended with that.
+    return f"it started more than {limits.processes} processes" if group.full() else ""
 
 
 def _keep_end(stream: IO[bytes], said: deque[bytes]) -> None:
