@@ -140,7 +140,7 @@ def run_repository(name: str, spec: str, arm: str, bench: Bench) -> list[dict[st
         limits=Limits(seconds=bench.seconds),
         twice=arm == "full",
         network=bench.network,
-        repairs=8 if arm == "full" else 0,
+        repairs=Options().repairs if arm == "full" else 0,
     )
     report = reproduce(
         replace(source, notebooks=notebooks),

@@ -154,6 +154,18 @@ def test_a_hidden_folder_looks_empty_and_what_is_shown_inside_it_does_not(work: 
     assert run(box, "import os; print(os.listdir('leman'))").stdout.strip() == "['environments']"
 
 
+def test_a_folder_can_have_another_name_inside(work: Path) -> None:
+    """Also one of another computer; what cannot be had is left out, and the rest works."""
+    (work / "data").mkdir()
+    (work / "data" / "x").write_text("1")
+    taken = [Path(name) for name in ("/", "/usr/x", "/etc", "/home", "/tmp", "relative")]  # noqa: S108
+    aliases = ((Path("/Users/me/project"), work), *((one, work) for one in (*taken, work.parent)))
+    code = "print(open('/Users/me/project/data/x').read()); open('/Users/me/project/y', 'w')"
+    done = run(Sandbox(cwd=work, writable=(work,), aliases=aliases), code)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert (work / "y").exists()
+
+
 def test_exit_codes_pass(work: Path) -> None:
     """A program's exit code is the command's, and a signal's is 128 more than its number."""
     box = Sandbox(cwd=work, writable=(work,))

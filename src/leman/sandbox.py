@@ -69,7 +69,9 @@ class Sandbox:
     LEMAN_HOME under /opt. `environment` is the whole environment: nothing is inherited; HOME,
     PATH and LANG have defaults. `home` None gives a fresh one in memory; a given folder is
     writable and appears as HOME. `memory_files` limits /tmp, /dev/shm and a fresh home, in
-    bytes each; 0 leaves the system's default of half the memory.
+    bytes each; 0 leaves the system's default of half the memory. `aliases` are (path inside,
+    visible path that it leads to): a notebook's own name of a folder of its author's computer.
+    Aliases that are not free (see `is_free`) are left out.
     """
 
     cwd: Path
@@ -80,6 +82,7 @@ class Sandbox:
     environment: Mapping[str, str] = field(default_factory=dict)
     home: Path | None = None
     memory_files: int = 0
+    aliases: tuple[tuple[Path, Path], ...] = ()
 
 
 @functools.cache
@@ -167,6 +170,25 @@ def interpreter_folders(python: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def is_free(alias: Path, visible: tuple[Path, ...]) -> bool:
+    """Say whether a sandbox that shows `visible` can show something else at `alias`.
+
+    Not where something is shown already: the system's folders and what lies in them, the home,
+    `visible`, and all that contains one of these.
+    """
+    if not alias.is_absolute() or ".." in alias.parts:
+        return False
+    taken = [HOME, Path("/tmp"), Path("/var/tmp"), Path("/run"), *visible]  # noqa: S108
+    if any(alias == one or alias in one.parents for one in taken):
+        return False
+    if any(one in alias.parents for one in visible):
+        return False
+    return not any(
+        alias == Path(one) or Path(one) in alias.parents
+        for one in (*_SYSTEM, *_MERGED, "/proc", "/dev", "/sys", "/etc", "/nix", "/gnu")
+    )
+
+
 def _programs() -> Iterator[tuple[Path, str]]:
     # The bundled one first: its version is known. The system's may be set-uid, or have the
     # AppArmor profile without which Ubuntu allows no user namespace.
@@ -247,6 +269,10 @@ def _argv(program: Path, sandbox: Sandbox, argv: Sequence[str], info_fd: int | N
     else:
         out += ["--bind", str(sandbox.home), str(HOME)]
     out += _mounts(sandbox)
+    visible = (*sandbox.readable, *sandbox.writable)
+    for alias, target in sandbox.aliases:
+        if is_free(alias, visible):
+            out += ["--symlink", str(target), str(alias)]
     out += ["--remount-ro", "/", "--chdir", str(sandbox.cwd), "--clearenv"]
     base = {"HOME": str(HOME), "PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "USER": "jovyan"}
     for name, value in {**base, "LOGNAME": "jovyan", **sandbox.environment}.items():

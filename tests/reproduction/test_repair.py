@@ -93,12 +93,12 @@ def test_a_part_of_a_package_is_imported(tmp_path: Path) -> None:
     assert changes(one) == [("cell", "nb/a.ipynb")]
 
 
-def test_a_file_that_lies_elsewhere_is_copied(tmp_path: Path) -> None:
-    """Where its name is the only one; the second run's copy can be changed likewise."""
+def test_a_file_that_lies_elsewhere_is_linked(tmp_path: Path) -> None:
+    """With its folder, where its name is the only one; the second run's copy alike."""
     one = case(tmp_path / "work", {"raw/x.csv": "1"})
     assert repair(one, no_file("data/x.csv"))
     assert (one.work / "nb" / "data" / "x.csv").read_text() == "1"
-    assert changes(one) == [("link", "nb/data/x.csv")]
+    assert changes(one) == [("link", "nb/data")]
     other = tmp_path / "other"
     source(other, {"nb/a.ipynb": book("1"), "raw/x.csv": "1"})
     for step in one.replay:
@@ -127,18 +127,13 @@ def test_of_several_files_the_one_with_the_longest_common_end_is_taken(tmp_path:
             "open('../data/x.csv')",
         ),
         (
-            "open(r'C:\\Users\\me\\data\\x.csv')",
-            "C:\\Users\\me\\data\\x.csv",
-            "open(r'../data/x.csv')",
-        ),
-        (
             "root = '/home/me/project/'\nopen(root + 'data/x.csv')",
             "/home/me/project/data/x.csv",
             "root = '../'\nopen(root + 'data/x.csv')",
         ),
     ],
 )
-def test_a_path_of_the_authors_computer_is_rewritten(
+def test_without_a_sandbox_a_path_of_the_authors_computer_is_rewritten(
     code: str, path: str, after: str, tmp_path: Path
 ) -> None:
     """Whole, or the part that the code spells, to the file of that name in the source."""
@@ -146,6 +141,106 @@ def test_a_path_of_the_authors_computer_is_rewritten(
     assert repair(one, no_file(path, reason=Reason.ABSOLUTE_PATH))
     assert codes(tmp_path / "nb" / "a.ipynb") == [after]
     assert changes(one) == [("path", "nb/a.ipynb")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "alias", "target"),
+    [
+        ("/home/me/project/data/x.csv", "data/x.csv", "/home/me/project", "."),
+        ("/data/x.csv", "data/x.csv", "/data", "data"),
+        ("/home/me/x.csv", "raw/x.csv", "/home/me/x.csv", "raw/x.csv"),
+        ("/home/data/x.csv", "data/x.csv", "/home/data", "data"),
+        ("~/project/data/x.csv", "data/x.csv", "/home/jovyan/project", "."),
+        ("/Users/me/Data/x.csv", "data/x.csv", "/Users/me/Data", "data"),
+    ],
+)
+def test_a_path_of_the_authors_computer_is_shown_in_the_sandbox(
+    wanted: str, found: str, alias: str, target: str, tmp_path: Path
+) -> None:
+    """The widest folder that has the same end, so that its other files are found as well."""
+    one = case(tmp_path, {found: "1"}, boxed=(tmp_path,))
+    assert repair(one, no_file(wanted, reason=Reason.ABSOLUTE_PATH))
+    assert one.aliases == ((alias, target),)
+    assert changes(one) == [("link", alias)]
+    assert not one.replay
+
+
+@pytest.mark.parametrize("wanted", ["/usr/share/x.csv", "/etc/x.csv", "/home/jovyan"])
+def test_nothing_is_shown_in_place_of_the_system(wanted: str, tmp_path: Path) -> None:
+    """What the sandbox needs for itself keeps its place."""
+    one = case(tmp_path, {"data/x.csv": "1", "data/jovyan": ""}, boxed=(tmp_path,))
+    repair(one, no_file(wanted, reason=Reason.ABSOLUTE_PATH))
+    assert one.aliases == ()
+
+
+def test_what_is_written_to_the_authors_computer_lands_in_the_copy(tmp_path: Path) -> None:
+    """In a folder that stands for the author's, in both copies."""
+    one = case(tmp_path / "work", {}, boxed=(tmp_path,))
+    text = "Cannot save file into a non-existent directory: '/Users/me/figures'"
+    failure = Failure(Reason.ABSOLUTE_PATH, "OSError", text, "----> 1 df.to_csv(path)")
+    assert repair(one, failure)
+    assert one.aliases == (("/Users/me/figures", "elsewhere/Users/me/figures"),)
+    assert (one.work / "elsewhere" / "Users" / "me" / "figures").is_dir()
+    source(tmp_path / "again", {"nb/a.ipynb": book("1")})
+    for step in one.replay:
+        step(tmp_path / "again")
+    assert (tmp_path / "again" / "elsewhere" / "Users" / "me" / "figures").is_dir()
+    assert not repair(one, failure)
+
+
+@pytest.mark.parametrize("wanted", ["C:\\Users\\me\\data\\x.csv", "data\\x.csv", "..\\data\\x.csv"])
+def test_windows_paths_are_names_with_backslashes_in_them(wanted: str, tmp_path: Path) -> None:
+    """And so are those of the files beside it, which the notebook will want next."""
+    one = case(tmp_path, {"data/x.csv": "1", "data/y.csv": "2"})
+    assert repair(one, no_file(wanted))
+    assert (tmp_path / "nb" / wanted).read_text() == "1"
+    assert (tmp_path / "nb" / wanted.replace("x.csv", "y.csv")).read_text() == "2"
+
+
+def test_windows_paths_with_slashes_are_folders(tmp_path: Path) -> None:
+    """A drive is a name like others."""
+    one = case(tmp_path, {"data/x.csv": "1", "data/y.csv": "2"})
+    assert repair(one, no_file("D:/work/data/x.csv", reason=Reason.ABSOLUTE_PATH))
+    assert (tmp_path / "nb" / "D:" / "work" / "data" / "y.csv").read_text() == "2"
+
+
+def test_windows_folders_may_go_on_with_slashes(tmp_path: Path) -> None:
+    """As code that joins a folder of the author's with names of its own makes them."""
+    one = case(tmp_path, {"meta/kind/x.csv": "1", "meta/kind/y.csv": "2"})
+    assert repair(one, no_file("C:\\Users\\me\\meta/kind/x.csv", reason=Reason.ABSOLUTE_PATH))
+    assert changes(one) == [("link", "nb/C:\\Users\\me\\meta")]
+    assert (tmp_path / "nb" / "C:\\Users\\me\\meta" / "kind" / "y.csv").read_text() == "2"
+
+
+def test_another_font_stands_in_for_a_font_of_the_author(tmp_path: Path) -> None:
+    """A figure in another typeface says more than none."""
+    shipped = tmp_path / "site" / "matplotlib" / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    shipped.parent.mkdir(parents=True)
+    shipped.write_text("glyphs")
+    one = case(tmp_path / "work", {}, boxed=(tmp_path,), site=tmp_path / "site")
+    wanted = "/home/me/.fonts/Helvetica.ttf"
+    assert repair(one, no_file(wanted, reason=Reason.ABSOLUTE_PATH))
+    ((alias, target),) = one.aliases
+    assert (one.work / target / wanted[len(alias) + 1 :]).read_text() == "glyphs"
+
+
+def test_files_alike_are_one(tmp_path: Path) -> None:
+    """Of several with one content any will do; else the one nearest to the notebook."""
+    one = case(tmp_path / "a", {"one/x.csv": "1", "two/x.csv": "1"})
+    assert repair(one, no_file("data/x.csv"))
+    two = case(tmp_path / "b", {"nb/raw/x.csv": "1", "two/x.csv": "2"})
+    assert repair(two, no_file("data/x.csv"))
+    assert (two.work / "nb" / "data" / "x.csv").read_text() == "1"
+
+
+def test_latex_is_done_without_where_there_is_none(tmp_path: Path) -> None:
+    """For every text, because styles of packages ask for it too; once."""
+    one = case(tmp_path, {})
+    text = "Failed to process string with tex because latex could not be found"
+    failure = Failure(Reason.SYSTEM_LIBRARY, "RuntimeError", text)
+    assert repair(one, failure)
+    assert "get_usetex" in codes(tmp_path / "nb" / "a.ipynb")[0]
+    assert not repair(one, failure)
 
 
 def test_another_notebook_that_writes_the_file_is_run_first(tmp_path: Path) -> None:

@@ -73,11 +73,12 @@ def test_file_names_are_compared_without_what_systems_change(tmp_path: Path) -> 
 
 
 def test_a_file_is_put_where_the_notebook_looks(tmp_path: Path) -> None:
-    """As a copy, once, and the change names both places."""
+    """As a link, once, and the change names both places."""
     source(tmp_path, {"nb/a.ipynb": book("1"), "raw/x.csv": "1"})
     change = place_file(tmp_path, "nb/a.ipynb", "../data/x.csv", "raw/x.csv")
     assert change
-    assert (change.kind, change.target) == ("link", "data/x.csv")
+    assert (change.kind, change.target) == ("link", "data")
+    assert change.detail == "leads to raw of the source"
     assert (tmp_path / "data" / "x.csv").read_text() == "1"
     assert place_file(tmp_path, "nb/a.ipynb", "../data/x.csv", "raw/x.csv") is None
 

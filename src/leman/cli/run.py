@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 @click.option(
     "--repairs",
     type=click.IntRange(0, 50),
-    default=8,
-    help="Changes that are tried on a notebook that fails. Default: 8.",
+    default=12,
+    help="Changes that are tried on a notebook that fails. Default: 12.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table.")
 @click.pass_context

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSIONS = 60  # versions of one notebook that are looked at, the newest and the oldest ones
 _LARGEST = 30_000_000  # bytes; a notebook beyond this is all output, and slow to read
-_FORMAT = "--format=%x01%H %at %ct"
+FORMAT = "--format=%x01%H %at %ct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def cell_dates(source: Source, notebook: str) -> tuple[date | None, date | None]
     """
     if source.git_dir is None:
         return None, None
-    commit, path = _commit(source), _in_commit(source, notebook)
+    commit, path = commit_named(source), _in_commit(source, notebook)
     try:
         changes = _notebook_changes(source.git_dir, commit)
         versions = list(_versions(source.git_dir, changes, path))
@@ -72,7 +72,7 @@ def file_date(source: Source, path: str) -> date | None:
         return None
     try:
         said = git(
-            *("log", "-1", "--format=%at %ct", _commit(source)),
+            *("log", "-1", "--format=%at %ct", commit_named(source)),
             *("--", f":(top,literal){_in_commit(source, path)}"),
             git_dir=source.git_dir,
         )
@@ -86,7 +86,9 @@ def last_commit(source: Source) -> date | None:
     if source.git_dir is None:
         return None
     try:
-        return _day(git("log", "-1", "--format=%at %ct", _commit(source), git_dir=source.git_dir))
+        return _day(
+            git("log", "-1", "--format=%at %ct", commit_named(source), git_dir=source.git_dir)
+        )
     except ToolError:
         return None
 
@@ -95,7 +97,7 @@ def first_commit(source: Source) -> date | None:
     """Return the day of the oldest root commit, None for no repository or one that is cut off."""
     if source.git_dir is None or _shallow_commits(source.git_dir):
         return None
-    arguments = ("log", "--max-parents=0", "--format=%at %ct", _commit(source))
+    arguments = ("log", "--max-parents=0", "--format=%at %ct", commit_named(source))
     try:
         said = git(*arguments, git_dir=source.git_dir).decode()
     except ToolError:
@@ -138,7 +140,8 @@ def _source(cell: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in whole.strip().splitlines())
 
 
-def _commit(source: Source) -> str:
+def commit_named(source: Source) -> str:
+    """Return the commit that a source's files are from, as git names it."""
     named = re.match(r"[0-9a-f]{40,64}", source.revision)
     if named or source.git_dir is None:
         return named[0] if named else "HEAD"
@@ -165,14 +168,15 @@ def _notebook_changes(git_dir: Path, commit: str) -> tuple[Change, ...]:
     A single walk answers for every notebook of the repository. Renames are not asked of git, as
     it would have to read contents that may be absent.
     """
-    arguments = ("log", _FORMAT, "--raw", "-z", "--no-abbrev", "--no-renames", "--no-merges")
+    arguments = ("log", FORMAT, "--raw", "-z", "--no-abbrev", "--no-renames", "--no-merges")
     said = git(
         "-c", "log.showRoot=true", *arguments, commit, "--", ":(top)*.ipynb", git_dir=git_dir
     )
-    return tuple(_read_log(lines_of(said)))
+    return tuple(read_log(lines_of(said)))
 
 
-def _read_log(parts: list[str]) -> Iterator[Change]:
+def read_log(parts: list[str]) -> Iterator[Change]:
+    """Yield the changes in the output of ``git log --raw -z`` with `FORMAT`."""
     commit, day = "", date.min
     about: list[str] = []
     for part in parts:

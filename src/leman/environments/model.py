@@ -155,7 +155,7 @@ class Attempt:
 class Modification:
     """One departure from what the author wrote or declared, made on a copy."""
 
-    kind: str  # documented: unpin, drop, add, override, link, folder, cell, path
+    kind: str  # documented: unpin, drop, add, override, link, past, folder, cell, path
     target: str
     detail: str
 

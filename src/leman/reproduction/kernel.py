@@ -53,6 +53,7 @@ class Place:
     variables: dict[str, str] = field(default_factory=dict)
     home: Path | None = None
     memory_files: int = 0
+    aliases: tuple[tuple[Path, Path], ...] = ()
 
 
 @dataclass(slots=True)
@@ -213,6 +214,7 @@ def _spawn(place: Place, folder: Path, argv: list[str]) -> tuple[subprocess.Pope
         environment=_variables(place),
         home=folder / "home" if place.home else None,
         memory_files=place.memory_files,
+        aliases=place.aliases,
     )
     read, write = os.pipe()
     with os.fdopen(read, "rb") as info:

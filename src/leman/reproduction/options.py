@@ -27,7 +27,7 @@ class Options:
     twice: bool = False
     isolation: str = "auto"
     network: bool = True
-    repairs: int = 8
+    repairs: int = 12
     rtol: float = 1e-9
     builder: Tier = "auto"
 

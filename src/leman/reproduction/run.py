@@ -53,13 +53,15 @@ def unheard(_done: int, _total: int) -> None:
 class Surroundings:
     """What else a notebook may see: folders to read, folders to hide, variables to find.
 
-    `home` is a folder whose content each private home starts with (see `warm`).
+    `home` is a folder whose content each private home starts with (see `warm`). `aliases` are
+    (absolute path, what the sandbox shows there): folders of the author's computer.
     """
 
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     home: Path | None = None
+    aliases: tuple[tuple[str, Path], ...] = ()
 
 
 def isolate(wanted: str = "auto", *, network: bool = True) -> Isolation:
@@ -111,6 +113,7 @@ def execute(  # noqa: PLR0913 - one run needs all of these, and each name says w
         "home": str(around.home.absolute()) if around.home else "",
         "readable": [str(path.absolute()) for path in around.readable],
         "hidden": [str(path.absolute()) for path in around.hidden],
+        "aliases": [[alias, str(target.absolute())] for alias, target in around.aliases],
     }
     until = time.monotonic() + limits.seconds + _STARTUP
     with tempfile.TemporaryFile() as said, _runner(said) as child:

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,6 +49,7 @@ class Request:
     readable: list[str]
     hidden: list[str]
     home: str = ""
+    aliases: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -113,6 +114,7 @@ class Run:
             variables=self.request.variables,
             home=Path(self.request.home) if self.request.home else None,
             memory_files=memory // 2,
+            aliases=tuple((Path(one), Path(to)) for one, to in self.request.aliases),
         )
 
 

@@ -29,6 +29,7 @@ from leman.reproduction.run import Surroundings, execute
 from leman.reproduction.taxonomy import TAXONOMY, missing_module, missing_path
 from leman.reproduction.warm import warm_home
 from leman.reproduction.work import restore_order
+from leman.sandbox import interpreter_folders
 
 if TYPE_CHECKING:
     from leman.environments.model import Environment, Source
@@ -130,12 +131,20 @@ class _Worker:
             python=environment.python.minor,
             origin=self.place.source.url,
             site=site_packages(environment),
+            source=self.place.source,
+            boxed=self._boxed(environment),
             python_paths=plan.needs.paths,
             modifications=[
                 Modification("path", folder, "on PYTHONPATH, for modules of the source itself")
                 for folder in plan.needs.paths
             ],
         )
+
+    def _boxed(self, environment: Environment) -> tuple[Path, ...] | None:
+        """Return what the sandbox shows of this machine, None where there is no sandbox."""
+        if self.workshop.isolation.level != "sandbox":
+            return None
+        return (self.place.work.resolve(), *interpreter_folders(environment.executable))
 
     def until_it_runs(self, case: Case, environment: Environment) -> tuple[Execution, Environment]:
         """Run, repair, and run again, keeping what came furthest."""
@@ -190,8 +199,7 @@ class _Worker:
     def _run_other(self, case: Case, other: str, environment: Environment) -> None:
         """Run another notebook for the files that it writes; its failure is not ours."""
         scratch = self.place.output / f".first-{case.path.replace('/', '_')}"
-        side = Case(other, case.work, case.era, case.wants, case.constraints)
-        self.execute(side, environment, self.place.work, scratch)
+        self.execute(_beside(case, other, case.work), environment, self.place.work, scratch)
         scratch.unlink(missing_ok=True)
 
     def execute(self, case: Case, environment: Environment, work: Path, out: Path) -> Execution:
@@ -205,6 +213,7 @@ class _Worker:
             hidden=(home,),
             variables=tuple(variables.items()),
             home=self._home(environment),
+            aliases=tuple((alias, (work / target).resolve()) for alias, target in case.aliases),
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         return execute(
@@ -299,8 +308,7 @@ class _Worker:
         for step in case.replay:
             step(work)
         for other in case.first_run:
-            side = Case(other, work, case.era, case.wants, case.constraints)
-            self.execute(side, environment, work, work.parent / "first.ipynb")
+            self.execute(_beside(case, other, work), environment, work, work.parent / "first.ipynb")
         out = work.parent / f"again-{case.path.replace('/', '_')}"
         execution = self.execute(case, environment, work, out)
         if execution.failure is not None:
@@ -310,6 +318,13 @@ class _Worker:
         second = _load(out)
         remove_tree(out)
         return second
+
+
+def _beside(case: Case, other: str, work: Path) -> Case:
+    """Return another notebook as a case that finds what this one finds."""
+    side = Case(other, work, case.era, case.wants, case.constraints)
+    side.aliases, side.python_paths = case.aliases, case.python_paths
+    return side
 
 
 def site_packages(environment: Environment) -> Path | None:

@@ -214,7 +214,7 @@ _NOT_THERE = _any(
     r" (?:the )?(?:\w+ )?(?:file|path|director|dataset|image)",
     r"not found\.?$",
     r"did not find a match",  # xarray's list of engines for a file that is not there
-    r"no files to open",
+    r"no files to open|non-existent directory",
     r"not recognized as (?:being in )?a supported file format",
     r"unable to (?:synchronously )?open (?:file|object)",
     r"HDF5 file .* does not exist",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import os
 import re
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from leman.environments.model import Source
 
 _LEFT_BEHIND = {".git", ".ipynb_checkpoints", "__pycache__", ".venv", "node_modules"}
+_MOST_LINKS = 2000
 
 
 @contextmanager
@@ -117,18 +119,92 @@ def _bare(path: str) -> str:
 
 
 def place_file(work: Path, notebook: str, wanted: str, found: str) -> Modification | None:
-    """Copy `found` (below `work`) to where the notebook looks for it; None if that is outside."""
-    target = _inside(work, notebook, wanted)
-    if target is None or target.exists():
+    """Link to `found` (POSIX, below `work`) from where the notebook looks for it.
+
+    Where the whole folder of `wanted` is missing it becomes a link, so that its other files are
+    found as well. Backslashes are letters of a name here, so the files beside `found` get such
+    names too. None where the place is taken or outside.
+    """
+    here, whole = (work / notebook).parent.resolve(), work.resolve()
+    target, origin = Path(os.path.normpath(here / wanted)), whole / found
+    if not _inside_as_is(work, target) or os.path.lexists(target) or not origin.exists():
         return None
+    while (
+        not os.path.lexists(target.parent)
+        and origin.parent != whole
+        and not target.parent.is_relative_to(origin.parent)
+    ):
+        target, origin = target.parent, origin.parent
+        if _last(target.name) != _last(origin.name):  # two folders of other names: no further
+            break
+    _link(target, origin)
+    folder, backslash, name = target.name.rpartition("\\")
+    if backslash and name == origin.name:
+        for one in sorted(origin.parent.iterdir())[:_MOST_LINKS]:
+            beside = target.with_name(f"{folder}\\{one.name}")
+            if not os.path.lexists(beside):
+                _link(beside, one)
+    there = origin.relative_to(whole).as_posix()
+    return Modification(
+        "link", target.relative_to(whole).as_posix(), f"leads to {there} of the source"
+    )
+
+
+def _last(name: str) -> str:
+    return name.rpartition("\\")[2].lower()
+
+
+def _inside_as_is(work: Path, target: Path) -> bool:
+    whole = work.resolve()
+    plain = Path(os.path.normpath(target))
+    return plain.is_relative_to(whole) and plain.parent.resolve().is_relative_to(whole)
+
+
+def _link(target: Path, origin: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    origin = work / found
-    if origin.is_dir():
-        shutil.copytree(origin, target, symlinks=True)
-    else:
-        shutil.copyfile(origin, target)
-    place = target.relative_to(work.resolve()).as_posix()
-    return Modification("link", place, f"a copy of {found}, the only file of that name")
+    target.symlink_to(os.path.relpath(origin, target.parent))
+
+
+def link_inside(work: Path, inside: str, found: str) -> Modification | None:
+    """Link from `inside` to `found`, both below `work`; None where that is taken or not there."""
+    target, origin = work.resolve() / inside, work.resolve() / found
+    if not _inside_as_is(work, target) or os.path.lexists(target) or not origin.exists():
+        return None
+    _link(target, origin)
+    return Modification("link", inside, f"leads to {found} of the source")
+
+
+def all_alike(work: Path, paths: list[str]) -> bool:
+    """Say whether files (POSIX, below `work`) have one content; folders never do."""
+    whole = [work / path for path in paths]
+    if not all(path.is_file() for path in whole):
+        return False
+    return all(filecmp.cmp(whole[0], path, shallow=False) for path in whole[1:])
+
+
+def make_plain_folder(work: Path, inside: str) -> Modification | None:
+    """Make a folder of the work copy; None where it is there or would lie outside."""
+    target = Path(os.path.normpath(work.resolve() / inside))
+    if target.exists() or not target.is_relative_to(work.resolve()):
+        return None
+    target.mkdir(parents=True)
+    return Modification("folder", inside, "made, was missing")
+
+
+def put(work: Path, held: dict[str, bytes], *, over: bool = False) -> bool:
+    """Write files (POSIX, below `work`) into the copy; those that are there stay, unless `over`.
+
+    Returns whether any was written.
+    """
+    whole, wrote = work.resolve(), False
+    for path, content in held.items():
+        target = Path(os.path.normpath(whole / path))
+        inside = target.is_relative_to(whole) and target.parent.resolve().is_relative_to(whole)
+        if inside and (over or not os.path.lexists(target)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(target, content)
+            wrote = True
+    return wrote
 
 
 def own_copy(work: Path, notebook: str, name: str) -> Modification | None:
@@ -184,25 +260,6 @@ def rewrite(work: Path, notebook: str, old: str, new: str) -> Modification | Non
         return None
     write_atomic(path, json.dumps(document))
     return Modification("path", notebook, f"{old} → {new}")
-
-
-def substitute(
-    work: Path, notebook: str, pattern: re.Pattern[str], new: str
-) -> Modification | None:
-    """Replace what `pattern` finds in a notebook's code, in the work copy."""
-    path = work / notebook
-    document = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    changed: list[str] = []
-    for cell in document.get("cells", []):
-        if cell.get("cell_type") == "code":
-            text = cell.get("source")
-            code = "".join(text) if isinstance(text, list) else str(text or "")
-            changed += [found[0] for found in pattern.finditer(code)]
-            cell["source"] = pattern.sub(new, code)
-    if not changed:
-        return None
-    write_atomic(path, json.dumps(document))
-    return Modification("cell", notebook, f"{changed[0]} → {pattern.sub(new, changed[0])}")
 
 
 def begin_with(work: Path, notebook: str, line: str) -> Modification | None:

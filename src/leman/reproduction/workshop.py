@@ -27,6 +27,7 @@ from leman.environments.tiers import (
     conda_not_used,
 )
 from leman.environments.uv import Uv, passed_on
+from leman.environments.wheels import python_with_wheels
 from leman.errors import (
     EnvironmentBuildError,
     LemanError,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from leman.environments.model import Environment, Era, Want
     from leman.reproduction.model import Isolation
 
-RULES = 3  # raise it when the ladder or the defaults change, so that no old answer is reused
+RULES = 4  # raise it when the ladder or the defaults change, so that no old answer is reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,7 @@ class Workshop:
     def _from_index(self, question: Asked) -> Environment:
         wants, constraints, era = question.wants, question.constraints, question.era
         imports, progress, fixed = question.imports, question.progress, question.fixed
-        chosen = self.interpreters_for(era)
-        chosen = chosen[:1] if fixed else chosen[:3]
+        chosen, gained = self._candidates(wants, era, fixed=fixed)
         last: LemanError | None = None
         for python in chosen:
             cutoff, why = as_of(era, python)
@@ -153,7 +153,7 @@ class Workshop:
                     wants, constraints=constraints, python=python, cutoff=cutoff
                 )
                 if python.minor != era.pythons[0]:
-                    told = f"Python {python.minor} instead of {era.pythons[0]}"
+                    told = f"Python {python.minor} instead of {era.pythons[0]}{gained}"
                     trial.modifications.append(Modification("python", python.minor, told))
                 if last:
                     note = f"Python {python.minor}"
@@ -183,7 +183,7 @@ class Workshop:
             found = self._known_conda(wants, constraints, era, conda)
             if found or self.tier == "conda":
                 return found
-        for python in self.interpreters_for(era)[:3]:
+        for python in self._candidates(wants, era)[0]:
             found = self._known(_key(wants, constraints, python, as_of(era, python)[0]), python)
             if found:
                 return found
@@ -220,6 +220,27 @@ class Workshop:
             if era.python_reason == "--python":
                 raise
             return choose(nearest(era.pythons, have), have)
+
+    def _candidates(
+        self, wants: tuple[Want, ...], era: Era, *, fixed: bool = False
+    ) -> tuple[tuple[Interpreter, ...], str]:
+        """Return the interpreters to try, and why the first is not the era's own ("": it is)."""
+        chosen = self.interpreters_for(era)
+        if fixed or era.python_reason == "--python":
+            return (chosen[:1] if fixed else chosen[:3]), ""
+        have = {one.minor: one for one in (*self.pythons, *chosen)}
+        minor, gained = python_with_wheels(
+            wants,
+            self.builder.index.releases([want.name for want in wants]),
+            heavy=HEAVY,
+            wanted=chosen[0].minor,
+            available=tuple(have),
+        )
+        if not gained:
+            return chosen[:3], ""
+        rest = [one for one in chosen if one.minor != minor]
+        why = f", because {', '.join(gained)} cannot be had for it"
+        return (have[minor], *rest[:2]), why
 
     def _with_download(self, minor: str) -> tuple[Interpreter, ...]:
         """Return this machine's interpreters, with `minor` if uv may download it and can."""
