@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import queue
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
 import pytest
-import websocket
 from browsers import chromium
 from jupyter_client.kernelspec import NoSuchKernel
-from launch_samples import environment_at
+from labs import Lab, borrowing_environment, program, run_code, running
 
 from leman.errors import LemanError, ToolError, UsageError
 from leman.reproduction.kernels import (
@@ -33,6 +27,7 @@ from leman.reproduction.kernels import (
     is_python,
 )
 from leman.reproduction.launch import Kernel, launch
+from leman.reproduction.run import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,28 +38,11 @@ CELL = "import sys; print(sys.prefix)"
 FOREIGN = {"name": "conda-env-astro-py", "display_name": "Astro", "language": "python"}
 R = {"name": "ir", "display_name": "R", "language": "R"}
 
-# Runs in a process of its own, so that signals can be sent to it.
-PROGRAM = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from launch_samples import environment_at
-from leman.reproduction.launch import Kernel, launch
-kernels = [Kernel(environment_at(Path({environment!r})))]
-ready = lambda url: print(url, flush=True)
-sys.exit(launch(kernels, Path({root!r}), port={port}, on_ready=ready))
-"""
-
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Make an environment of its own prefix that finds ipykernel where these tests have it."""
-    path = tmp_path_factory.mktemp("environment") / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(path)], check=True)
-    (site,) = path.glob("lib/python*/site-packages")
-    packages = [one for one in sys.path if one.endswith("site-packages")]
-    (site / "packages.pth").write_text("\n".join(packages))
-    return environment_at(path)
+    """Give an environment of its own prefix."""
+    return borrowing_environment(tmp_path_factory.mktemp("environment") / "env")
 
 
 def notebook(kernelspec: dict[str, str] | None, source: str = CELL) -> dict[str, Any]:
@@ -81,56 +59,6 @@ def notebook(kernelspec: dict[str, str] | None, source: str = CELL) -> dict[str,
     return {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
-@dataclass
-class Lab:
-    """A running JupyterLab."""
-
-    url: str
-    root: Path
-    environment: Environment
-    private: Path
-    taken_port: int = 0
-
-    @property
-    def base(self) -> str:
-        return self.url.partition("/lab")[0]
-
-    @property
-    def token(self) -> str:
-        return self.url.rpartition("token=")[2]
-
-    def client(self) -> httpx.Client:
-        headers = {"Authorization": f"token {self.token}"}
-        return httpx.Client(base_url=self.base, headers=headers, timeout=60, trust_env=False)
-
-
-@contextlib.contextmanager
-def running(kernels: list[Kernel], root: Path, **options: Any) -> Iterator[str]:
-    """Launch in a thread; give the address; stop it in the end as JupyterLab's menu does."""
-    ready: queue.Queue[str | BaseException] = queue.Queue()
-    codes: list[int] = []
-
-    def run() -> None:
-        try:
-            codes.append(launch(kernels, root, on_ready=ready.put, **options))
-        except BaseException as error:  # noqa: BLE001 - told to the test
-            ready.put(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    url = ready.get(timeout=120)
-    if isinstance(url, BaseException):
-        raise url
-    try:
-        yield url
-    finally:
-        base, token = url.partition("/lab")[0], url.rpartition("token=")[2]
-        header = {"Authorization": f"token {token}"}
-        httpx.post(f"{base}/api/shutdown", headers=header, timeout=60, trust_env=False)
-        thread.join(60)
-    assert codes == [0]
-
-
 @pytest.fixture(scope="module")
 def lab(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Run one JupyterLab for the tests that only look at it."""
@@ -141,49 +69,15 @@ def lab(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> I
     for module in ("jupyterlab", "tornado", "sitecustomize", "jupyter_server_config", "json"):
         (root / f"{module}.py").write_text(f"open({str(root / 'ran')!r}, 'w').close()")
 
-    def wrap(argv: list[str], sockets: Path) -> list[str]:
-        return ["/usr/bin/env", f"SOCKETS={sockets}", *argv]
-
     pages: queue.Queue[str] = queue.Queue()
     options = {"notebook": "sub dir/foreign.ipynb", "open_browser": pages.put}
-    kernels = [Kernel(environment, wrap=wrap)]
+    kernels = [Kernel(environment)]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running(kernels, root, port=port, **options) as url:
             private = Path(pages.get(timeout=60).removeprefix("file://")).parent
             yield Lab(url, root, environment, private, taken_port=port)
     assert not private.exists()
-
-
-def run_code(lab: Lab, kernel_id: str, code: str) -> str:
-    """Run code in a kernel through the server's websocket; return what it printed."""
-    address = f"{lab.base.replace('http', 'ws', 1)}/api/kernels/{kernel_id}/channels"
-    connection = websocket.create_connection(
-        address, header=[f"Authorization: token {lab.token}"], timeout=60
-    )
-    header = {
-        "msg_id": uuid.uuid4().hex,
-        "msg_type": "execute_request",
-        "session": uuid.uuid4().hex,
-        "username": "",
-        "version": "5.3",
-        "date": "",
-    }
-    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
-    connection.send(json.dumps({**message, "channel": "shell"}))
-    printed, waiting = "", {"execute_reply", "idle"}  # they come in either order
-    with contextlib.closing(connection):
-        while waiting:
-            answer = json.loads(connection.recv())
-            if answer["parent_header"].get("msg_id") != header["msg_id"]:
-                continue
-            if answer["msg_type"] == "stream":
-                printed += answer["content"]["text"]
-            if answer["msg_type"] == "execute_reply":
-                assert answer["content"]["status"] == "ok", answer["content"]
-            waiting -= {answer["msg_type"], answer["content"].get("execution_state")}
-    return printed
 
 
 def test_only_the_repositorys_kernels_are_offered(lab: Lab) -> None:
@@ -283,36 +177,29 @@ def test_what_lies_in_the_repository_is_not_run_by_the_server(lab: Lab) -> None:
     assert not (lab.root / "ran").exists()
 
 
-def test_a_kernels_command_can_be_wrapped(lab: Lab) -> None:
-    """A wrapped kernel runs, and its wrapper is told the folder of its sockets."""
-    with lab.client() as client:
+def test_with_network_a_kernel_reaches_others(lab: Lab) -> None:
+    """In a sandbox with network, a cell connects to a service."""
+    with socket.create_server(("127.0.0.1", 0)) as service, lab.client() as client:
         kernel = client.post("/api/kernels", json={"name": "python3"}).json()
-        sockets = run_code(lab, kernel["id"], "import os; print(os.environ['SOCKETS'])").strip()
-        assert sockets == str(lab.private / "runtime")
-        assert list(Path(sockets).glob("*ipc*")) or len(str(lab.private)) >= 40
+        address = service.getsockname()
+        run_code(lab, kernel["id"], f"import socket; socket.create_connection({address})")
         client.delete(f"/api/kernels/{kernel['id']}")
 
 
-@contextlib.contextmanager
-def program(
-    environment: Environment, root: Path, home: Path
-) -> Iterator[tuple[subprocess.Popen[str], Lab]]:
-    """Run `launch` in a process of its own, whose home and temporary folder are `home`."""
-    code = PROGRAM.format(
-        tests=str(Path(__file__).parent), environment=str(environment.path), root=str(root), port=0
-    )
-    variables = {**os.environ, "HOME": str(home), "TMPDIR": str(home)}
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=variables
-    ) as process:
-        assert process.stdout
-        yield process, Lab(process.stdout.readline().strip(), root, environment, home)
-        process.kill()
+def test_a_kernels_sockets_lie_in_the_private_folder(lab: Lab) -> None:
+    """Nobody else on this machine can open them, where the folder's path is short enough."""
+    with lab.client() as client:
+        kernel = client.post("/api/kernels", json={"name": "python3"}).json()
+        assert run_code(lab, kernel["id"], "print(1)") == "1\n"
+        sockets = list((lab.private / "runtime").glob("*ipc*"))
+        assert sockets or len(str(lab.private)) >= 40
+        client.delete(f"/api/kernels/{kernel['id']}")
 
 
+@pytest.mark.parametrize(("level", "processes"), [("sandbox", 4), ("none", 2)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_behind(
-    environment: Environment, tmp_path: Path, number: signal.Signals
+    environment: Environment, tmp_path: Path, number: signal.Signals, level: str, processes: int
 ) -> None:
     """However leman ends, server and busy kernels end too; but for kill -9 no file remains.
 
@@ -323,13 +210,13 @@ def test_nothing_is_left_behind(
     (home / ".jupyter/jupyter_server_config.py").write_text("raise SystemExit('broken')")
     (home / ".jupyter/jupyter_server_config.json").write_text('{"ServerApp": {"port": 1}}')
     (tmp_path / "root").mkdir()
-    with program(environment, tmp_path / "root", home) as (process, lab):
+    with program(environment, tmp_path / "root", home, level) as (process, lab):
         with lab.client() as client:
             kernel = client.post("/api/kernels", json={"name": "python3"}).json()
         run_code(lab, kernel["id"], "import threading, time; "
                  "threading.Thread(target=time.sleep, args=(600,)).start()")  # fmt: skip
         started = psutil.Process(process.pid).children(recursive=True)
-        assert len(started) == 2
+        assert len(started) == processes
         process.send_signal(number)
         code = process.wait(timeout=60)
     _, alive = psutil.wait_procs(started, timeout=30)
@@ -348,7 +235,7 @@ def test_a_server_that_cannot_start_says_why(
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(ToolError, match="exit code 3") as caught:
-        launch([Kernel(environment)], tmp_path)
+        launch([Kernel(environment)], tmp_path, isolation=isolate("none"))
     assert caught.value.output == "no such library"
 
 
@@ -356,14 +243,14 @@ def test_wrong_arguments_are_refused(environment: Environment, tmp_path: Path) -
     """No environment, no folder, no such notebook, a notebook outside: each says what to do."""
     (tmp_path / "root").mkdir()
     (tmp_path / "outside.ipynb").write_text("{}")
-    kernels, root = [Kernel(environment)], tmp_path / "root"
+    kernels, root, isolation = [Kernel(environment)], tmp_path / "root", isolate("none")
     with pytest.raises(LemanError, match="no environment"):
-        launch([], root)
+        launch([], root, isolation=isolation)
     with pytest.raises(UsageError, match="not a folder"):
-        launch(kernels, tmp_path / "nowhere")
+        launch(kernels, tmp_path / "nowhere", isolation=isolation)
     for path in ("a.ipynb", "../outside.ipynb", str(tmp_path / "outside.ipynb")):
         with pytest.raises(UsageError, match="there is no file"):
-            launch(kernels, root, notebook=path)
+            launch(kernels, root, isolation=isolation, notebook=path)
 
 
 @pytest.mark.parametrize(

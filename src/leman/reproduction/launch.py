@@ -4,7 +4,8 @@ JupyterLab runs from leman's environment, the kernels from the repository's. Set
 connection files live in a private folder that is removed at the end: the user's own Jupyter
 settings neither disturb nor are disturbed, and the repository's files stay as their author left
 them. The server listens on 127.0.0.1 and demands a random token, which stands in files of mode
-0600 alone, neither in arguments nor in variables nor in a log.
+0600 alone, neither in arguments nor in variables nor in a log. Server and kernels run in one
+sandbox (see `enclosure`), or with the user's own rights where none is asked for.
 """
 
 from __future__ import annotations
@@ -15,27 +16,30 @@ import http.client
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 import psutil
 
+from leman import sandbox
 from leman.errors import LemanError, ToolError, UsageError
-from leman.files import write_atomic, write_json
+from leman.files import remove_tree, write_atomic, write_json
+from leman.reproduction import enclosure
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Sequence
 
     from leman.environments.model import Environment
+    from leman.reproduction.model import Isolation
 
 _FIRST_PORT = 8888
 _START_SECONDS = 90.0
@@ -43,24 +47,13 @@ _STOP_SECONDS = 10.0
 _MODULES = "leman.reproduction.kernels"
 
 
-def unwrapped(argv: list[str], _sockets: Path) -> list[str]:
-    """Run a kernel with the user's own rights."""
-    return argv
-
-
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One environment to offer, and the notebooks (POSIX paths below the root) that are its own.
-
-    `wrap` changes the kernel's command, to run it in a sandbox for instance. Its second argument is
-    the folder that the kernel must see at its own path and may write to: connection file and
-    sockets are there. ``{connection_file}`` in the command is filled in by Jupyter.
-    """
+    """One environment to offer, and the notebooks (POSIX paths below the root) that are its own."""
 
     environment: Environment
     label: str = ""
     notebooks: tuple[str, ...] = ()
-    wrap: Callable[[list[str], Path], list[str]] = unwrapped
 
     @property
     def name(self) -> str:
@@ -82,10 +75,12 @@ def _nothing(_url: str) -> None:
     """Tell nobody."""
 
 
-def launch(
+def launch(  # noqa: PLR0913 - the options of `leman launch`
     kernels: Sequence[Kernel],
     root: Path,
     *,
+    isolation: Isolation,
+    hidden: tuple[Path, ...] = (),
     port: int = 0,
     open_browser: Callable[[str], object] | None = None,
     notebook: str = "",
@@ -93,32 +88,52 @@ def launch(
 ) -> int:
     """Run JupyterLab on `root` until it is stopped there, or by Ctrl-C or SIGTERM; return 0.
 
-    The first of `kernels` serves notebooks that no kernel names as its own. `port` 0 is the first
+    The first of `kernels` serves notebooks that no kernel names as its own. A sandbox shows
+    `root`, the environments and nothing else of the user's; `hidden` folders are shown empty where
+    they lie in one of these. `port` 0 is the first
     free one from 8888; one in use gives way to the next. `notebook` is opened at the start.
     `on_ready` gets the address with its token as soon as the page answers; then `open_browser`
     gets the address of a local file that leads there, so that no process list shows the token.
-    Raises UsageError for a root or notebook that is not there, ToolError if JupyterLab fails.
+    Raises UsageError for a root or notebook that is not there, IsolationError where no sandbox
+    can be had or `root` is the whole home, ToolError if JupyterLab fails.
     """
     _check(kernels, root, notebook)
     token = secrets.token_hex(24)
     try:
-        with _signals_raise(), _private_folder() as private:
+        with _signals_raise(), _private_folder() as private, _door(isolation, port) as door:
             _write_kernels(private, kernels)
             settings = _settings(kernels, root, port or _FIRST_PORT, token)
+            if door:
+                settings["ServerApp"] |= {"port": door.getsockname()[1], "port_retries": 0}
             # Sockets in the private folder, where its path is short enough for them: on TCP every
             # user of this machine could read what a kernel prints.
             settings["KernelManager"] = {"transport": "ipc" if len(str(private)) < 40 else "tcp"}
             _write_settings(private, settings)
-            with _server(private) as server:
+            argv = _server_argv(private, door)
+            if isolation.level == "sandbox":
+                enclosure.compile_once(private)
+                pythons = [kernel.environment.executable for kernel in kernels]
+                box = enclosure.box(root.resolve(), private, pythons, hidden)
+                argv = sandbox.command(replace(box, network=isolation.network), argv)
+            with _server(argv, private, door) as server:
                 url = _ready(server, private, token, notebook)
                 on_ready(url)
                 _show(private, url, open_browser)
                 code = server.wait()
-            if code not in (0, -signal.SIGTERM):
+            if code not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
                 _failed(private, f"JupyterLab ended by itself with exit code {code}", token)
     except (_Stop, KeyboardInterrupt):
         pass
     return 0
+
+
+def _door(
+    isolation: Isolation, port: int
+) -> contextlib.AbstractContextManager[socket.socket | None]:
+    """Open the port here where the server has no network of its own to open one in."""
+    if isolation.level != "sandbox" or isolation.network:
+        return contextlib.nullcontext()
+    return enclosure.door(port or _FIRST_PORT)
 
 
 @contextlib.contextmanager
@@ -127,7 +142,8 @@ def _private_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(folder)
 
 
 def _check(kernels: Sequence[Kernel], root: Path, notebook: str) -> None:
@@ -153,7 +169,7 @@ def _write_kernels(private: Path, kernels: Sequence[Kernel]) -> None:
         python = str(kernel.environment.executable)
         argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {
-            "argv": kernel.wrap(argv, private / "runtime"),
+            "argv": argv,
             "display_name": kernel.title,
             "language": "python",
             "metadata": {"debugger": False},
@@ -218,19 +234,29 @@ def _write_settings(private: Path, settings: dict[str, Any]) -> None:
     )
 
 
+def _server_argv(private: Path, door: socket.socket | None) -> list[str]:
+    # Neither modules nor settings that lie in the repository are leman's: -P and cwd.
+    argv = [sys.executable, "-P", "-m", "leman.reproduction.server", str(private)]
+    return [*argv, str(door.fileno())] if door else argv
+
+
 @contextlib.contextmanager
-def _server(private: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _server(
+    argv: list[str], private: Path, door: socket.socket | None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server; at the end it and everything that it started is gone."""
     with (private / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            # Neither modules nor settings that lie in the repository are leman's: -P and cwd.
-            [sys.executable, "-P", "-m", "leman.reproduction.server", str(private)],
+            argv,
             cwd=private,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
+            pass_fds=(door.fileno(),) if door else (),
             start_new_session=True,  # Ctrl-C in the terminal is for us to pass on
         )
+    if door:
+        door.close()  # who connects after the server's end is refused
     try:
         yield server
     finally:
@@ -240,7 +266,8 @@ def _server(private: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _end(server: subprocess.Popen[bytes]) -> None:
     started = _started_by(server.pid)
     try:
-        server.terminate()
+        if server.stdin:
+            server.stdin.close()  # it ends then; a signal would end a sandbox before its server
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(timeout=_STOP_SECONDS)
     finally:  # also when somebody loses patience and presses Ctrl-C again
@@ -250,8 +277,6 @@ def _end(server: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(started, timeout=2)
-        if server.stdin:
-            server.stdin.close()
 
 
 def _started_by(pid: int) -> list[psutil.Process]:

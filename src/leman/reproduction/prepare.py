@@ -13,7 +13,8 @@ from leman.environments.fetch import fetch
 from leman.environments.model import Cluster, Declarations, Environment, Source, Want
 from leman.environments.tiers import Tier, together
 from leman.errors import LemanError, SourceError
-from leman.reproduction.model import Limits
+from leman.reproduction.enclosure import refuse_too_wide
+from leman.reproduction.model import Isolation, Limits
 from leman.reproduction.options import Nobody
 from leman.reproduction.plan import Plan, declared_plan, plans
 from leman.reproduction.post_build import Setting, post_build
@@ -168,6 +169,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
     date: date | None = None,
     notebook: str = "",
     builder: Tier = "auto",
+    isolation: Isolation | None = None,
     own: Settings | None = None,
     watcher: Watcher | None = None,
 ) -> Prepared:
@@ -175,15 +177,20 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
 
     A folder of the user's own is that folder. Anything fetched has a folder below LEMAN_HOME/work
     that is made once and kept, with all that the user changes in it, for the next time.
-    Raises SourceError where there is no notebook that could be opened, and the reason why no
-    environment could be built where there is none.
+    Packages and a ``postBuild`` are built under `isolation`, by default the best that this machine
+    gives. Raises SourceError where there is no notebook that could be opened, IsolationError for a
+    folder that no sandbox may show, such as the whole home, and the reason why no environment
+    could be built where there is none.
     """
     chosen = own or settings()
     heard = watcher or Nobody()
     source = fetch(spec, ref=ref, cache=chosen.cache, progress=lambda text: heard.said("", text))
     if notebook:
         source = replace(source, notebooks=(notebook,))
-    workshop = open_workshop(chosen, isolate("auto"), tier=builder)
+    kept_apart = isolation or isolate("auto")
+    if isolation and isolation.level == "sandbox" and not source.path.is_relative_to(chosen.cache):
+        refuse_too_wide(source.path)  # now rather than when all is built
+    workshop = open_workshop(chosen, kept_apart, tier=builder)
     declared, found = look_at_all(source, Wishes(python, date))
     made = environments_of(spec, found, workshop, heard)
     work, script = source.path, declared.post_build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -20,8 +21,11 @@ _FOLDERS = {
 }
 
 
-def main(private: Path) -> None:
-    """Run JupyterLab with the settings in `private` until told to stop or standard input ends."""
+def main(private: Path, door: int | None = None) -> None:
+    """Run JupyterLab with the settings in `private` until told to stop or standard input ends.
+
+    `door` is an inherited descriptor of the socket to serve, instead of one opened here.
+    """
     for name in _OURS:
         os.environ.pop(name, None)
     os.environ.pop("JUPYTER_PATH", None)
@@ -31,7 +35,20 @@ def main(private: Path) -> None:
     # After the folders are set: these modules read them when imported.
     from jupyterlab.labapp import main as lab  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    if door is not None:
+        _serve(socket.socket(fileno=door))
     lab()
+
+
+def _serve(listener: socket.socket) -> None:
+    """Let the web server answer at a socket that is open already, wherever it means to listen."""
+    from tornado.httpserver import HTTPServer  # noqa: PLC0415 - after the folders are set
+
+    def listen(server: HTTPServer, *_address: object, **_options: object) -> None:
+        server.add_socket(listener)
+
+    listener.setblocking(False)
+    HTTPServer.listen = listen  # type: ignore[assignment, method-assign]
 
 
 def _end_with_parent() -> None:
@@ -42,4 +59,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
