@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from package_index import File, Shelf, sdist, serve, wheel
 
-from leman.environments import lock as locks
+from leman.environments.detect.specifiers import consistent
 from leman.environments.index import Index
 from leman.environments.lock import digest_of, finish, read, resolve, trial_for
 from leman.environments.model import Interpreter, Lock, Want
@@ -208,9 +208,9 @@ def test_a_foreign_lock_is_read(made: Lock) -> None:
 
 def test_versions_are_consistent_with_specifiers() -> None:
     """An unreadable specifier excludes nothing."""
-    assert locks.consistent(">=1,<2", "1.5")
-    assert not locks.consistent("==2", "1.5")
-    assert locks.consistent("no specifier", "1.5")
+    assert consistent(">=1,<2", "1.5")
+    assert not consistent("==2", "1.5")
+    assert consistent("no specifier", "1.5")
 
 
 # What only the real index shows.

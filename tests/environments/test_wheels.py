@@ -21,7 +21,10 @@ def release(version: str, *minors: str) -> Release:
 
 def test_the_nearest_python_with_wheels_is_better() -> None:
     """Only for what is known to need them, and with the names of what is gained."""
-    found = {"maps": (release("1"), release("2", "3.9", "3.11")), "pure": (release("1"),)}
+    found: dict[str, tuple[Release, ...]] = {
+        "maps": (release("1"), release("2", "3.9", "3.11")),
+        "pure": (release("1"),),
+    }
     wants = (Want("maps"), Want("pure"))
     best = python_with_wheels(wants, found, heavy=HEAVY, wanted="3.7", available=MINORS)
     assert best == ("3.9", ("maps",))
@@ -29,19 +32,23 @@ def test_the_nearest_python_with_wheels_is_better() -> None:
 
 def test_the_wanted_python_stays_where_nothing_is_gained() -> None:
     """It has the wheels, nobody has them, the index does not answer, or an address is given."""
-    for found, want in (
+    cases: tuple[tuple[dict[str, tuple[Release, ...]], Want], ...] = (
         ({"maps": (release("1", "3.7"),)}, Want("maps")),
         ({"maps": (release("1"),)}, Want("maps")),
         ({"maps": ()}, Want("maps")),
         ({"maps": (release("1", "3.9"),)}, Want("maps", url="git+https://example.org/maps")),
-    ):
+    )
+    for found, want in cases:
         best = python_with_wheels((want,), found, heavy=HEAVY, wanted="3.7", available=MINORS)
         assert best == ("3.7", ())
 
 
 def test_the_most_packages_win() -> None:
     """A Python further away that has more of them."""
-    found = {"maps": (release("1", "3.8", "3.11"),), "other": (release("1", "3.11"),)}
+    found: dict[str, tuple[Release, ...]] = {
+        "maps": (release("1", "3.8", "3.11"),),
+        "other": (release("1", "3.11"),),
+    }
     wants = (Want("maps"), Want("other"))
     best = python_with_wheels(wants, found, heavy=HEAVY, wanted="3.7", available=MINORS)
     assert best == ("3.11", ("maps", "other"))

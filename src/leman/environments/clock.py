@@ -2,9 +2,10 @@
 
 Evidence for the date, strongest first: what ``runtime.txt`` or the user says; times that Jupyter,
 Colab or papermill stored when the cells ran; the last commit that changed the notebook's code;
-the date of an archive; the age of the Python that wrote it. Evidence for Python: what the user,
-``runtime.txt`` or an exact declaration says; the version that the notebook's metadata name, which
-is the one that made the stored outputs; paths in stored outputs; ranges; the date.
+the date of an archive; the age of the Python that wrote it. The matplotlib that stored figures
+name bounds it: an installation is often older than the work done with it. Evidence for Python: what
+the user, ``runtime.txt`` or an exact declaration says; the version that the notebook's metadata
+name, which is the one that made the stored outputs; paths in stored outputs; ranges; the date.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from leman.environments.detect import stored_python
+from leman.environments.detect import before_names, drawn_between, stored_figures, stored_python
 from leman.environments.detect.notebooks import cells
 from leman.environments.history import cell_dates, last_commit
 from leman.environments.model import Declarations, Era, Source
@@ -78,7 +79,7 @@ def era_of(
     """Return the date and the Pythons, in the order in which to try them, for one notebook."""
     asked = wishes or Wishes()
     version = language_version(notebook)
-    day, why_day = _date(source, path, notebook, version)
+    day, why_day = _as_drawn(notebook, version, *_date(source, path, notebook, version))
     if asked.cutoff or declared.cutoff:
         fixed = asked.cutoff or declared.cutoff
         why_day = "--date" if asked.cutoff else "runtime.txt"
@@ -135,6 +136,19 @@ def _date(source: Source, path: str, notebook: dict[str, Any], version: str) -> 
     if released:
         return released + timedelta(days=365), f"a year after Python {version} came out"
     return first or datetime.now(UTC).date(), "no evidence of a date: today"
+
+
+def _as_drawn(notebook: dict[str, Any], version: str, day: date, why: str) -> tuple[date, str]:
+    """Move a date to when the matplotlib that drew the stored figures was installed."""
+    figures = stored_figures(notebook)
+    between = drawn_between(figures.version) if figures.version else None
+    if between and day < between[0]:
+        return between[0], f"{why}, moved on: its figures are of matplotlib {figures.version}"
+    if between and day > between[1]:
+        return between[1], f"{why}, moved back: its figures are of matplotlib {figures.version}"
+    if figures.old and day > before_names() and key(version or "3.6")[:2] <= (3, 6):
+        return before_names(), f"{why}, moved back: its figures are of a matplotlib before 2.1"
+    return day, why
 
 
 def _released(version: str) -> date | None:

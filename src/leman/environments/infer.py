@@ -6,14 +6,15 @@ import ast
 import os
 import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 
-from leman.environments.detect import stored_versions
+from leman.environments.detect import inline_limit, stored_figures, stored_versions
 from leman.environments.detect.notebooks import code_cells
+from leman.environments.detect.specifiers import consistent
 from leman.environments.implied import implied_by
 from leman.environments.model import Declarations, Origin, Requirement, Want
 from leman.environments.names import (
@@ -60,7 +61,8 @@ class Needs:
 
     `paths` are folders of the source (relative, POSIX) that hold modules which the notebook
     imports but would not find by itself; `unknown` maps modules that nothing is known of to where
-    they are imported; `syntax` tells the first error of code that no Python 3 can read.
+    they are imported; `drawn` are versions that stored figures speak for; `syntax` tells the first
+    error of code that no Python 3 can read.
     """
 
     imports: tuple[Imported, ...] = ()
@@ -68,6 +70,7 @@ class Needs:
     paths: tuple[str, ...] = ()
     code: str = ""
     stored: dict[str, str] = field(default_factory=dict)
+    drawn: tuple[Want, ...] = ()
     syntax: str = ""
     python_2: bool = False
 
@@ -109,9 +112,23 @@ def needs_of(root: Path, path: str, notebook: dict[str, Any]) -> Needs:
         paths=paths,
         code=text[:_HINT_LIMIT],
         stored=stored_versions(notebook),
+        drawn=tuple(_drawn(notebook)),
         syntax=syntax,
         python_2=python_2,
     )
+
+
+def _drawn(notebook: dict[str, Any]) -> Iterator[Want]:
+    figures = stored_figures(notebook)
+    if figures.version:
+        why = f"the stored figures are of matplotlib {figures.version}"
+        yield Want("matplotlib", f"=={figures.version}", origin="inferred", evidence=why)
+    elif figures.old:
+        why = "the stored figures do not name their matplotlib, as before 2.1"
+        yield Want("matplotlib", "<2.1", origin="inferred", evidence=why)
+    if limit := inline_limit(notebook, figures):
+        why = f"the stored figures have {figures.dpi} dots per inch"
+        yield Want("matplotlib-inline", limit, origin="inferred", evidence=why)
 
 
 def _collect(code: str, origin: str, found: dict[str, Imported]) -> str:
@@ -336,11 +353,25 @@ def wants_of(
         if one.name not in wants and one.specifier and one.name not in PLATFORM_ONLY
     ]
     seen = _stored(needs, wants, by_name)
+    shown = {one.name: one for one in needs.drawn if _fits(one, by_name, minor)}
+    for name in shown.keys() & wants.keys():
+        seen[name] = replace(wants[name], specifier=shown[name].specifier, url="")
+    limits = [one for one in limits if one.name not in shown]
     return (
         tuple(seen.get(name, want) for name, want in wants.items()),
-        tuple(limits),
+        (*limits, *(one for name, one in shown.items() if name not in wants)),
         tuple(findings),
     )
+
+
+def _fits(shown: Want, by_name: dict[str, Requirement], minor: str) -> bool:
+    """Say whether what the figures show does not contradict what is declared, or the Python."""
+    declared = by_name[shown.name].specifier if shown.name in by_name else ""
+    if shown.specifier == "<2.1":
+        return not declared and minor == "3.6"
+    if not shown.specifier.startswith("=="):
+        return not declared
+    return not declared or consistent(declared, shown.specifier.removeprefix("=="))
 
 
 def _applies(marker: str, minor: str) -> bool:

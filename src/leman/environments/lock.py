@@ -17,8 +17,8 @@ from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from leman.environments.detect.specifiers import consistent
 from leman.environments.index import Index, newest
 from leman.environments.ladder import Trial, climb
 from leman.environments.model import Attempt, Interpreter, Lock, LockedPackage, Modification, Want
@@ -293,11 +293,3 @@ def _first_cause(complaint: str) -> str:
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     cause = next((line for line in lines if line.startswith("cause:")), lines[0] if lines else "")
     return cause.removeprefix("cause:").strip()[:400]
-
-
-def consistent(specifier: str, version: str) -> bool:
-    """Tell whether a version satisfies a specifier; an unreadable specifier is satisfied."""
-    try:
-        return SpecifierSet(specifier).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        return True

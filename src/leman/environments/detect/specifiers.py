@@ -271,3 +271,11 @@ def python_specifier(text: str) -> str:
         elif specifier := poetry_specifier(part):
             kept.append(specifier)
     return ",".join(kept)
+
+
+def consistent(specifier: str, version: str) -> bool:
+    """Tell whether a version satisfies a specifier; an unreadable specifier is satisfied."""
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return True

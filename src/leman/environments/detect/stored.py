@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from leman.environments.detect.figures import stored_figures
 from leman.environments.detect.notebooks import cells, joined
 from leman.environments.detect.poetry import rows, table
 
@@ -47,10 +48,11 @@ def stored_versions(notebook: dict[str, Any]) -> dict[str, str]:
     """Return the versions that stored outputs state: module or distribution name → version.
 
     Read are listings (watermark, ``show_versions``, ``session_info``, scanpy's header,
-    ``pip freeze`` and ``list``), pip's own messages, printed ``__version__`` values, and sentences
-    such as ``TensorFlow version: 2.3.0``. The notebook is the parsed JSON, any format. Names are
-    lower-case where a listing gave them, and modules as imported where ``__version__`` was
-    printed; the same name is never given two versions: the last one stated holds.
+    ``pip freeze`` and ``list``), pip's own messages, printed ``__version__`` values, sentences
+    such as ``TensorFlow version: 2.3.0``, and the matplotlib that stored figures name. The notebook
+    is the parsed JSON, any format. Names are lower-case where a listing gave them, and modules as
+    imported where ``__version__`` was printed; the same name is never given two versions: the last
+    one stated holds.
     """
     found: dict[str, str] = {}
     modules = _imports(notebook)
@@ -60,6 +62,8 @@ def stored_versions(notebook: dict[str, Any]) -> dict[str, str]:
         for name, version in _stated(source, texts, modules):
             if name.lower() not in _NOT_PACKAGES:
                 found[name] = version.removeprefix("v").partition("+")[0].rstrip(".")
+    if drawn := stored_figures(notebook).version:
+        found["matplotlib"] = drawn
     return found
 
 
