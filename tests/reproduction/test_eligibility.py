@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from repositories import commit_all
 from sources import book, cell, source
 
 from leman.environments.infer import needs_of
+from leman.environments.model import Source
+from leman.files import remove_tree
 from leman.findings import Finding
-from leman.reproduction.eligibility import Eligibility, eligibility_of, files_read, producers
+from leman.reproduction.eligibility import Eligibility, eligibility_of, producers, undefined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,10 +107,98 @@ def test_a_cell_that_is_meant_to_fail_counts_not(tmp_path: Path) -> None:
     assert judged(tmp_path, book(cell("x = (", ERROR), "y = )")).reason == "syntax"
 
 
-def test_only_literal_names_of_files_are_read() -> None:
-    """In calls known to read, not in those that write; broken cells are passed over."""
-    code = ("open('a.txt')", "open('b.txt', 'w')", "f('c.txt')", "np.load('d.npy')", "x = (")
-    assert files_read(code) == ("a.txt", "d.npy")
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "D = '../data'\nfor n in ['there', 'gone']:\n    pd.read_csv(f'{D}/{n}.csv')",
+            "missing-file",
+        ),
+        ("p = r'D:/Education/BOOK.txt'\npd.read_csv(p)", "absolute-path"),
+        ("pd.read_csv('/glade/p/' + user_input + '/gone.csv')", "absolute-path"),
+        ("user = os.environ.get('USER')\nnp.load(f'/p/project/{user}/gone.npy')", "absolute-path"),
+        ("np.load(f'runs/first/{df[0]}.npy')", "missing-file"),
+        ("glob.glob('../runs/*.csv')", "missing-file"),
+        ("glob.glob('/N/slate/me/runs/*.nc')", "absolute-path"),
+        ("os.listdir('../runs')", "missing-file"),
+        ("np.genfromtxt(fname='gone.txt')", "missing-file"),
+        ("if not os.path.exists('gone.csv'):\n    requests.get(name)", "network"),
+        ("base = 'https://example.org'\npd.read_csv(f'{base}/x.csv')", "network"),
+        ("%matplotlib inline\nprint(nowhere)", "author-error"),
+        ("def make():\n    inner = 1\nmake()\nprint(inner)", "author-error"),
+    ],
+)
+def test_what_code_puts_together_is_judged(code: str, reason: str, tmp_path: Path) -> None:
+    """Names of files, folders and addresses that no literal holds."""
+    found = judged(tmp_path, book(f"import os\n{code}"), data__there_csv="x")
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pd.read_csv('THERE.CSV')",
+        "glob.glob('../data/*.csv') + glob.glob('../**/there*')",
+        "os.listdir('../data') + os.listdir('.') + os.listdir('..')",
+        "for n in 'ab':\n    if os.path.exists(f'{n}.csv'):\n        pd.read_csv(f'{n}.csv')",
+        "p = 'gone.csv' if name else 'there.csv'\npd.read_csv(p)",
+        "df.to_csv(f'run_{name}.csv')\npd.read_csv('run_7.csv')",
+        "os.makedirs('made')\nos.listdir('made')",
+        "Study(data_dir='out/study').run()\npd.read_csv('out/study/results.tsv')",
+        "!python simulate.py\npd.read_csv('gone.csv')",
+        "p = '/home/me/gone.csv'",
+        "import sys\nsys.path.append('/home/me/lib')\nos.chdir('/home/me/w')\nopen('there.csv')",
+        "open('/proc/cpuinfo')",
+        "pd.read_csv('scripted.csv')",
+        "np.load('series_12_x.npy')",
+        "pd.read_csv('https://raw.githubusercontent.com/me/here/main/data/there.csv')",
+        "!git clone https://example.org/me/here",
+        "%load_ext cython\nprint(nowhere)",
+        "global_ = 1\ndef f():\n    global late\n    late = 1\nf()\nprint(late)",
+        "from own import D\npd.read_csv(D + '/there.csv')",
+    ],
+)
+def test_what_may_be_there_is_eligible(code: str, tmp_path: Path) -> None:
+    """Other cases of letters, what is tested for, what code of the source may write."""
+    script = "df.to_csv('scripted.csv')\nnp.save(f'series_{n}_x.npy', x)"
+    code = f"import os\nStudy = None\n{code}"
+    found = judged(tmp_path, book(code), data__there_csv="x", make_py=script, nb__own_py="D = '.'")
+    assert found == Eligibility()
+
+
+def test_a_file_that_the_sources_own_module_reads(tmp_path: Path) -> None:
+    """The modules of a source are code of the notebook."""
+    own = "import pandas as pd\ndef get(n): return pd.read_csv('gone/' + n)"
+    found = judged(tmp_path, book("import own\nown.get('x.csv')"), nb__own_py=own)
+    assert (found.reason, found.detail) == ("missing-file", "nb/gone/x.csv was never published")
+
+
+def test_a_cell_that_stores_an_error_reads_nothing(tmp_path: Path) -> None:
+    """It failed for its author too, and its names may still be defined."""
+    failed = cell("made = open('gone.txt')", ERROR)
+    assert judged(tmp_path, book(failed, "print(made)")) == Eligibility()
+
+
+def test_a_file_that_the_history_holds_was_published(tmp_path: Path) -> None:
+    """A later commit deleted it or its folder, so that it can be taken from there."""
+    repo = tmp_path / "repo"
+    source(repo, {"nb/a.ipynb": book("1"), "old/x.csv": "1"})
+    commit_all(repo, "2020-01-02")
+    remove_tree(repo / "old")
+    commit_all(repo, "2020-02-02")
+    made = Source("here", "", repo, "git:0", git_dir=repo / ".git")
+    for code, fits in {"open('x.csv')": 1, "glob.glob('../old/*')": 1, "open('y.csv')": 0}.items():
+        notebook = book(f"import glob\n{code}")
+        needs = needs_of(made.path, "nb/a.ipynb", notebook)
+        assert eligibility_of(made, "nb/a.ipynb", notebook, needs, ()).eligible == bool(fits)
+
+
+def test_other_languages_and_magics_may_define_names() -> None:
+    """Nothing is said where they could; a cell that is meant to fail defines names too."""
+    assert undefined(("print(x)",)) == ("x",)
+    assert undefined(("print(x)", "%%R -o x\nx <- 1")) == ()
+    assert undefined(("print(x)", "%run other.ipynb")) == ()
+    assert undefined(("print(x)",), ("print(x)", "x = 1")) == ()
 
 
 def test_notebooks_that_write_a_file_are_found(tmp_path: Path) -> None:
