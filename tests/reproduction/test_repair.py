@@ -224,6 +224,14 @@ def test_another_font_stands_in_for_a_font_of_the_author(tmp_path: Path) -> None
     assert (one.work / target / wanted[len(alias) + 1 :]).read_text() == "glyphs"
 
 
+def test_a_path_that_code_worked_out_is_one_of_the_source(tmp_path: Path) -> None:
+    """Code that asks where it is names the work copy: what lies elsewhere in it is linked."""
+    one = case(tmp_path, {"data/raw/x.csv": "1"}, boxed=(tmp_path,))
+    assert repair(one, no_file(str(tmp_path / "nb" / "data" / "raw" / "x.csv")))
+    assert (tmp_path / "nb" / "data" / "raw" / "x.csv").read_text() == "1"
+    assert one.aliases == ()
+
+
 def test_files_alike_are_one(tmp_path: Path) -> None:
     """Of several with one content any will do; else the one nearest to the notebook."""
     one = case(tmp_path / "a", {"one/x.csv": "1", "two/x.csv": "1"})

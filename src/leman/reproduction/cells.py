@@ -20,6 +20,8 @@ from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from zmq.utils.monitor import parse_monitor_message
 
+from leman.reproduction.answers import END_OF_FILE, Answers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,6 +31,8 @@ SKIP_TAGS = frozenset({"nbval-skip", "leman:skip"})
 _RAISES = "raises-exception"
 _RETRY = 400  # milliseconds in which ZeroMQ has tried to connect again, if it ever does
 _OUTPUTS = 30  # seconds to wait for a cell's last outputs; nbclient's 4 lose some on busy machines
+_SILENCE = 0.05  # seconds without an output before a question is answered
+_NO_INPUT = "StdinNotImplementedError"
 _IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 
@@ -60,6 +64,8 @@ class Client(NotebookClient):
         self.full = asyncio.Event()
         self.spent = Spent()
         self.at = -1
+        self.answers = {index: Answers(cell) for index, cell in enumerate(notebook.cells)}
+        self.heard = 0
         self.expected = {index: _error_names(cell) for index, cell in enumerate(notebook.cells)}
         self.planned = [index for index, cell in enumerate(notebook.cells) if _has_code(cell)]
         for cell in notebook.cells:
@@ -73,12 +79,37 @@ class Client(NotebookClient):
         Raises CellError at the first one that should not raise.
         """
         progress(0, len(self.planned))
+        asked = asyncio.ensure_future(self._answer())
+        try:
+            await self._all(progress)
+        finally:
+            asked.cancel()
+
+    async def _all(self, progress: Callable[[int, int], None]) -> None:
         for number, index in enumerate(self.planned, start=1):
             cell = self.nb.cells[index]
             self.at = index
             self.spent.cell = 0
+            self.channel.allow_stdin = self.answers[index].some
             await self.async_execute_cell(cell, index)
             progress(number, len(self.planned))
+
+    async def _answer(self) -> None:
+        """Type what the author typed, and show it as Jupyter's pages do."""
+        while True:
+            message = await self.channel.stdin_channel.get_msg(timeout=None)
+            question = message["content"]
+            prompt, secret = str(question.get("prompt", "")), bool(question.get("password"))
+            answer = self.answers[self.at].to(prompt, secret=secret)
+            heard = -1
+            while heard != self.heard:  # what was printed before the question comes first
+                heard = self.heard
+                await asyncio.sleep(_SILENCE)
+            if answer is not None:
+                text = f"{prompt}{answer}\n"
+                shown = nbformat.v4.new_output("stream", name="stdout", text=text)  # type: ignore[no-untyped-call]
+                self.nb.cells[self.at].outputs.append(shown)
+            self.channel.input(END_OF_FILE if answer is None else answer)
 
     def finish(self) -> None:
         """Merge streams, store widgets' states where they can be read.
@@ -125,6 +156,7 @@ class Client(NotebookClient):
 
         Kernels of other ages send comm messages without fields that nbclient reads.
         """
+        self.heard += 1
         if msg.get("msg_type") == "clear_output":
             self.spent.total -= self.spent.cell
             self.spent.cell = 0
@@ -154,6 +186,9 @@ class Client(NotebookClient):
         An import that fails is ours to repair, unless the author's failed as well.
         """
         content = exec_reply["content"] if exec_reply else {}
+        if self.answers[cell_index].unanswered:
+            text = "it asks for input that its stored outputs do not hold"
+            raise CellError(cell_index, {**content, "ename": _NO_INPUT, "evalue": text})
         if content.get("status") != "error" or _RAISES in tags(cell):
             return
         stored = self.expected[cell_index]
@@ -181,7 +216,7 @@ def connect(kernel: Kernel, limit: int) -> Channel:
     # Unlimited queues: a burst of small outputs must not lose one. The watch bounds their memory.
     channel.context.setsockopt(zmq.RCVHWM, 0)
     channel.context.setsockopt(zmq.MAXMSGSIZE, 2 * limit + 2**20)
-    channel.start_channels(stdin=False, hb=False)
+    channel.start_channels(stdin=True, hb=False)
     channel.allow_stdin = False
     return channel
 
@@ -218,7 +253,7 @@ def read(text: str) -> Any:  # noqa: ANN401 - nbformat's node
         for sheet in _list(content.get("worksheets")):
             for cell in _list(_dict(sheet).get("cells")):
                 if isinstance(cell, dict) and "outputs" in cell:
-                    cell["outputs"] = _errors(cell)
+                    cell["outputs"] = _kept(cell)
         try:
             old = nbformat.reader.reads(json.dumps(content))  # type: ignore[no-untyped-call]
             return nbformat.convert(old, 4)  # type: ignore[no-untyped-call]
@@ -323,18 +358,26 @@ def _repaired_cell(cell: dict[str, Any]) -> dict[str, Any]:
         fixed["source"] = "".join(part for part in _list(source) if isinstance(part, str))
     if kind == "code":
         fixed.setdefault("execution_count", None)
-        fixed["outputs"] = _errors(cell)
+        fixed["outputs"] = _kept(cell)
     return fixed
 
 
-def _errors(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the stored errors; the other outputs are dropped before the run, however broken."""
-    outputs = [one for one in _list(cell.get("outputs")) if isinstance(one, dict)]
-    return [
-        {"output_type": kind, "ename": str(one.get("ename", "")), "evalue": "", "traceback": []}
-        for one in outputs
-        if (kind := one.get("output_type")) in ("error", "pyerr")
-    ]
+def _kept(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the stored errors and printed text; all other outputs are dropped before the run.
+
+    They tell what may be raised and what was typed; formats 3 and 4 name a stream differently.
+    """
+    kept = []
+    for one in _list(cell.get("outputs")):
+        kind = one.get("output_type") if isinstance(one, dict) else None
+        if kind in ("error", "pyerr"):
+            name = str(one.get("ename", ""))
+            kept.append({"output_type": kind, "ename": name, "evalue": "", "traceback": []})
+        elif kind == "stream" and "stdout" in (one.get("name"), one.get("stream")):
+            text = one.get("text")
+            whole = text if isinstance(text, str) else "".join(map(str, _list(text)))
+            kept.append({"output_type": kind, "name": "stdout", "stream": "stdout", "text": whole})
+    return kept
 
 
 def _list(value: object) -> list[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leman.environments.model import Attempt, Era, LockedPackage, Modification, Source, Want
+from leman.reproduction.taxonomy import missing_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,3 +74,15 @@ def _about(change: Modification) -> tuple[str, str]:
 def failing_lines(failure: Failure) -> str:
     """Return the lines that the traceback's arrows point to: the calls on the way to the error."""
     return "\n".join(line for line in failure.traceback.splitlines() if _ARROW.match(line))
+
+
+def wanted_path(case: Case, failure: Failure) -> str:
+    """Return the path that an error could not find, as the notebook would write it; "" for none.
+
+    One inside the work copy (code that works out where it is) is told from the notebook's folder.
+    """
+    path = missing_path(failure) or ""
+    for work in dict.fromkeys((case.work, case.work.resolve())):
+        if path.startswith(f"{work}/"):
+            return os.path.relpath(path, (work / case.path).parent)
+    return path

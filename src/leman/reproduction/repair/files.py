@@ -17,8 +17,7 @@ from leman.environments.model import Modification
 from leman.reproduction import work as copies
 from leman.reproduction.eligibility import producers
 from leman.reproduction.model import Failure, Reason
-from leman.reproduction.repair.case import failing_lines
-from leman.reproduction.taxonomy import missing_path
+from leman.reproduction.repair.case import failing_lines, wanted_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +41,7 @@ def is_absolute(path: str) -> bool:
 
 def clone(case: Case, failure: Failure) -> bool:
     """Offer the source's own folder to a notebook that clones it because it ran elsewhere."""
-    wanted = missing_path(failure) or ""
+    wanted = wanted_path(case, failure)
     top = wanted.replace("\\", "/").removeprefix("/content/").strip("/").split("/")[0]
     if not top or "clone" in case.done or (case.work / top).exists():
         return False
@@ -92,7 +91,7 @@ def _tail_of(work: Path, inside: str) -> str:
 
 def file(case: Case, failure: Failure) -> bool:
     """Find a file that lies elsewhere in the source, or that another notebook writes."""
-    wanted = missing_path(failure)
+    wanted = wanted_path(case, failure)
     if not wanted or f"file {wanted}" in case.done:
         return False
     case.done.add(f"file {wanted}")
@@ -150,10 +149,13 @@ def _shown(case: Case, wanted: str, found: str, why: str) -> bool:
     path = _without_tilde(wanted)
     for alias, target in case.aliases:
         if path.startswith(f"{alias}/"):  # below a folder that is shown already
-            inside = f"{target}/{path[len(alias) + 1 :]}"
-            change = case.apply(lambda work: copies.link_inside(work, inside, found))
-            return bool(change) and case.note(f"link {found}", why, change)
+            return _linked(case, f"{target}/{path[len(alias) + 1 :]}", found, why)
     return any(_aliased(case, alias, target, why) for alias, target in _aliases(path, found))
+
+
+def _linked(case: Case, inside: str, found: str, why: str) -> bool:
+    change = case.apply(lambda work: copies.link_inside(work, inside, found))
+    return bool(change) and case.note(f"link {found}", why, change)
 
 
 def _aliased(case: Case, alias: str, target: str, why: str) -> bool:
@@ -259,7 +261,7 @@ def _redirect(case: Case, wanted: str, best: str) -> Modification | None:
 
 def folder(case: Case, failure: Failure) -> bool:
     """Make an output folder that git did not keep because it was empty, or that was elsewhere."""
-    wanted = missing_path(failure)
+    wanted = wanted_path(case, failure)
     if not wanted or f"dir {wanted}" in case.done or not WRITES.search(failing_lines(failure)):
         return False
     case.done.add(f"dir {wanted}")
@@ -281,10 +283,13 @@ def _folder_elsewhere(case: Case, wanted: str) -> bool:
     why = f"{wanted} could not be written"
     for alias, shown in case.aliases:
         if str(target).startswith(f"{alias}/"):
-            below = f"{shown}/{str(target)[len(alias) + 1 :]}"
-            change = case.apply(lambda work: copies.make_plain_folder(work, below))
-            return bool(change) and case.note("make a folder", why, change)
+            return _made(case, f"{shown}/{str(target)[len(alias) + 1 :]}", why)
     if not _aliased(case, str(target), inside, why):
         return False
     case.apply(lambda work: copies.make_plain_folder(work, inside))
     return True
+
+
+def _made(case: Case, inside: str, why: str) -> bool:
+    change = case.apply(lambda work: copies.make_plain_folder(work, inside))
+    return bool(change) and case.note("make a folder", why, change)

@@ -14,8 +14,9 @@ from leman.environments import past as histories
 from leman.environments.infer import modules_of
 from leman.environments.model import Modification
 from leman.reproduction import work as copies
+from leman.reproduction.repair.case import wanted_path
 from leman.reproduction.repair.files import best_of, place
-from leman.reproduction.taxonomy import missing_module, missing_path
+from leman.reproduction.taxonomy import missing_module
 
 if TYPE_CHECKING:
     from leman.environments.history import Change
@@ -36,7 +37,7 @@ def gone(case: Case, failure: Failure) -> bool:
         return False
     if module := missing_module(failure):
         return _gone_module(case, module.split(".")[0])
-    wanted = missing_path(failure)
+    wanted = wanted_path(case, failure)
     base = PurePosixPath(wanted.replace("\\", "/")).name if wanted else ""
     if not wanted or not base.strip(".") or f"gone {wanted}" in case.done:
         return False
