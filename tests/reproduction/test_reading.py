@@ -162,6 +162,7 @@ def test_folders_addresses_and_commands(code: str, kind: str, expected: str) -> 
         "if not os.path.exists(unknown):\n    urlretrieve(u, unknown)",
         "try:\n    requests.get(u)\nexcept Exception: pass",
         "print('https://example.org/a.csv')",
+        "!test -e x.csv || curl -O https://example.org/x.csv",
         "!pip install git+https://example.org/wget",
         "import cartopy.feature",
         "AutoModel.from_pretrained('./model')",
@@ -181,6 +182,9 @@ def test_a_test_of_existence_is_answered_from_the_source() -> None:
     assert reads(code, exists=lambda *_: False) == ["z.txt"]
     assert reads(code, exists=lambda *_: True) == ["y.txt"]
     assert reads(code, exists=lambda *_: None) == []
+    line = "[ -e x.csv ] || curl -O https://example.org/x.csv"
+    assert reads(f"!{line}", kind="network", exists=lambda *_: False) == [line]
+    assert reads(f"!{line}", kind="network", exists=lambda *_: True) == []
 
 
 def test_modules_of_the_source_are_followed() -> None:

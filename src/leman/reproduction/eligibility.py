@@ -34,13 +34,17 @@ _INPUT = re.compile(r"(?<![\w.])(?:raw_)?input\(|getpass\(")
 
 # A star import, code in texts, a magic that runs or loads something, a cell of another language.
 _MAY_DEFINE = re.compile(
-    r"import\s+\*|\bexec\(|globals\(|locals\(|^\s*pass\s*$|^\s*[\w, ]+=\s*%"
-    r"|^\s*%(?!%|matplotlib\b|(?:re)?load_ext\s+(?:autoreload|watermark|nb_black|lab_black)\b"
+    r"import\s+\*|\bexec\(|globals\(|locals\(|^[ \t]*pass[ \t]*$|^[ \t]*\w[\w, ]*=\s*%"
+    r"|^[ \t]*%(?!%|matplotlib\b|(?:re)?load_ext\s+(?:autoreload|watermark|nb_black|lab_black)\b"
     r"|autoreload\b|config\b|time\b|timeit\b|cd\b|pwd\b|ls\b|pip\b|conda\b|watermark\b|env\b"
     r"|set_env\b|precision\b|reset\b|who\b|whos\b)"
-    r"|^\s*%%(?!time\b|timeit\b|html\b|HTML\b|javascript\b|latex\b|markdown\b|bash\b|sh\b|writefile\b)",
+    r"|^[ \t]*%%(?!time\b|timeit\b|html\b|HTML\b|javascript\b|latex\b|markdown\b|bash\b|sh\b"
+    r"|writefile\b)",
     re.MULTILINE,
 )
+
+
+_MOST = 1_000_000  # characters of code that are searched for names
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,10 @@ def undefined(cells_code: tuple[str, ...], every: tuple[str, ...] = ()) -> tuple
     """
     defined: set[str] = set(dir(builtins)) | {"display", "get_ipython", "In", "Out", "exit", "quit"}
     used: dict[str, None] = {}
-    for cell in dict.fromkeys([*cells_code, *every]):
+    asked, all_cells = set(cells_code), dict.fromkeys([*cells_code, *every])
+    if sum(map(len, all_cells)) > _MOST:
+        return ()
+    for cell in all_cells:
         if _MAY_DEFINE.search(cell):
             return ()
         try:
@@ -92,7 +99,7 @@ def undefined(cells_code: tuple[str, ...], every: tuple[str, ...] = ()) -> tuple
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ()
         defined |= set(_defined(tree))
-        if cell in cells_code:
+        if cell in asked:
             used.update(dict.fromkeys(_top_names(tree)))
     return tuple(name for name in used if name not in defined and not name.startswith("_"))
 

@@ -29,7 +29,7 @@ from leman.reproduction.known import (
     text,
     whole,
 )
-from leman.reproduction.touching import addressed, drawn, effects
+from leman.reproduction.touching import addressed, drawn, effects, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +117,9 @@ class Evaluator:
 
     def add(self, kind: Kind, value: object) -> None:
         """Remember what a call does, where it surely does it; what may be written always counts."""
+        if kind == "unless":  # as a program that ran, where the file is or may be there
+            path = guard(value)
+            kind = "network" if path and self._exists(path) is False else "command"
         if kind == "command":
             self.commands = True
         if self.sure or kind in {"write", "hand", "command"}:

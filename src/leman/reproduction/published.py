@@ -6,6 +6,7 @@ author's folders are often not the published ones, and a copy is easily put wher
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import posixpath
 import re
@@ -124,8 +125,12 @@ class Published:
         folder = posixpath.basename(posixpath.dirname(literal))
         ending = posixpath.splitext(clean)[1]
         if inside is not None:
-            shape = re.compile(_shape(inside), re.IGNORECASE)
-            found = [one for one in self.paths if shape.fullmatch(one)]
+            shape, deep = _shape(inside), "**" in inside or ANY in inside
+            found = [
+                one
+                for one in self.paths
+                if shape.match(one) and (deep or one.count("/") == inside.count("/"))
+            ]
             if found and all(one in self.lost for one in found):
                 return "missing-blob", f"{found[0]} is not in this copy"
             if found or self._writes(shape, ending, folder):
@@ -138,7 +143,7 @@ class Published:
     def _writes(self, shape: re.Pattern[str], ending: str, folder: str) -> bool:
         for one in self.written:
             inside = _inside(one)
-            if inside is None or ANY in inside or shape.fullmatch(inside):
+            if inside is None or ANY in inside or shape.match(inside):
                 return True
             if folder and folder.lower() in inside.split("/"):
                 return True
@@ -156,20 +161,19 @@ class Published:
         """Tell whether something called `base` is in the source, or may be written by its code."""
         low = base.lower()
         if ANY in low:
-            shape = re.compile(_shape(low))
-            if any(map(shape.fullmatch, self.names)):
+            if any(map(_shape(low).match, self.names)):
                 return True
         elif low in self.names:
             return True
         parts = [part for one in self.written for part in one.split("/")]
-        if any(re.fullmatch(_shape(part), low) for part in parts if _told(part, 1) or part == low):
+        if any(_shape(part).match(low) for part in parts if _told(part, 1) or part == low):
             return True
         return self._composed(base) or is_written(self.source.path, base)
 
     def _composed(self, base: str) -> bool:
         """Tell whether a text with gaps in code that writes may come to be `base`."""
         low = base.lower().replace(ANY, "0")
-        return any(shape.fullmatch(low) for shape in _templates(self.source.path))
+        return any(shape.match(low) for shape in _templates(self.source.path))
 
     def _own_address(self, address: str) -> bool:
         match = _RAW.match(address)
@@ -215,18 +219,10 @@ def _told(base: str, least: int = 4) -> bool:
     return len(re.sub(rf"[{ANY}\W_]", "", stem)) >= least
 
 
-def _shape(name: str) -> str:
-    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]", ANY: ".*"}
-    parts = re.split(rf"(\*\*/?|\*|\?|{ANY}|\[[^\]/]+\])", name)
-    if len(parts) > 13:  # more gaps than a name has, and an expression that takes for ever
-        return ".*"
-    out = []
-    for part in parts:
-        if part.startswith("["):
-            out.append("[^/]")
-        else:
-            out.append(signs.get(part.rstrip("/") if "**" in part else part, re.escape(part)))
-    return re.sub(r"(?:\.\*|\[\^/\]\*){2,}", ".*", "".join(out))
+def _shape(name: str) -> re.Pattern[str]:
+    """Return an expression for a pattern in lower case; ``*`` goes across folders, which is lax."""
+    wide = name.lower().replace("**/", "*").replace(ANY, "*")
+    return re.compile(fnmatch.translate(re.sub(r"\*+", "*", wide)), re.DOTALL)
 
 
 @lru_cache(maxsize=8)
@@ -259,8 +255,8 @@ def _templates(root: Path) -> tuple[re.Pattern[str], ...]:
     for text in _QUOTED.findall(_writers(root)):
         base = posixpath.basename(_HOLE.sub(ANY, text))
         if ANY in base and _told(base):
-            found[_shape(base.lower())] = None
-    return tuple(re.compile(one) for one in list(found)[:200])
+            found[base.lower()] = None
+    return tuple(map(_shape, list(found)[:200]))
 
 
 def is_written(root: Path, base: str) -> bool:

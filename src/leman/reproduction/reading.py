@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from leman.reproduction.touching import Kind
 
 _LONGEST = 300_000  # characters of a cell
+_LINE = 2_000  # characters of a magic
 _WHOLE = 1_000_000  # characters of a notebook
 _DEEPEST = 5  # calls of own functions inside each other
 _SHELL = re.compile(r"^(\s*)(?:[\w, ]+=\s*)?!{1,2}\s*(.*)$")
@@ -441,6 +442,8 @@ class _Walk(Evaluator):
 
 def _plain(line: str) -> str:
     """Return a magic that matters as Python: a shell's line, a change of folder."""
+    if len(line) > _LINE:
+        return line
     if match := _SHELL.match(line):
         return f"{match[1]}get_ipython().system({match[2]!r})"
     if match := _FOLDER.match(line):

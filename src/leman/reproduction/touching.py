@@ -10,7 +10,9 @@ from leman.reproduction.known import ANY, Named, each, joined, options, text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-Kind = Literal["read", "list", "glob", "given", "address", "network", "write", "hand", "command"]
+Kind = Literal[
+    "read", "list", "glob", "given", "address", "network", "write", "hand", "command", "unless"
+]
 
 _READERS = re.compile(
     r"^(?:read_\w+|load|loadtxt|genfromtxt|loadmat|open_dataset|open_mfdataset|open_dataarray"
@@ -69,6 +71,7 @@ _NETWORK = re.compile(
 )
 _DRAWN = re.compile(r"(?:^|\.)(?:cartopy\.feature|cfeature)\.[A-Z]\w*$")
 _ASKED = re.compile(r"\b(?:wget|gdown|curl)\b|git\s+clone|\bkaggle\s")
+_GUARDED = re.compile(r"\|\||\[\[?\s+!?\s*-[a-z]\s|\btest\s+!?\s*-[a-z]\s|^\s*if\s|\s-nc\b")
 _HARMLESS = re.compile(
     r"^\s*(?:sudo\s+)?(?:pip|pip3|conda|mamba|ls|pwd|head|tail|cat|echo|nvidia-smi|mkdir|cd|rm|which"
     r"|whoami|uname|free|df|du|date|python3?\s+(?:--version|-V|-m\s+pip)|apt|apt-get|export|jupyter"
@@ -120,7 +123,7 @@ def _passed(
     yield from (("hand", one) for one in (*args, *named.values()) if _is_folder(one))
     for one in (*args, *(value for key, value in named.items() if not _OUT.search(key))):
         texts = [name for name in options(one) if isinstance(name, str)]
-        if len(texts) < len(options(one)):
+        if len(texts) < len(options(one)) or len(max(texts, key=len)) > 1_000:
             continue
         if all(map(_DATA_ADDRESS.match, texts)):
             yield "address", one
@@ -209,16 +212,25 @@ def _command(
 
 
 def shell(script: str) -> Iterator[tuple[Kind, object]]:
-    """Yield what lines of a shell do: ask the network, or run what may write any file."""
+    """Yield what lines of a shell do: ask the network, or run what may write any file.
+
+    "unless" is what asks the network where a test fails.
+    """
     for line in script.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if re.match(r"^\s*(?:sudo\s+)?(?:pip3?|conda|mamba|python3?\s+-m\s+pip)\b", line):
             continue
         if _ASKED.search(line):
-            yield "network", line.strip()
+            yield "unless" if _GUARDED.search(line) else "network", line.strip()
         elif not _HARMLESS.match(line):
             yield "command", line.strip()
+
+
+def guard(line: object) -> str:
+    """Return the file without which a line of a shell asks the network; "" where none is told."""
+    match = re.search(r"^\W*(?:\[\[?|test)\s+-[efs]\s+([\w./-]+)\s*(?:\]\]?)?\s*\|\|", str(line))
+    return match[1] if match else ""
 
 
 def addressed(value: object) -> bool:
