@@ -173,6 +173,15 @@ def test_a_file_that_the_sources_own_module_reads(tmp_path: Path) -> None:
     assert (found.reason, found.detail) == ("missing-file", "nb/gone/x.csv was never published")
 
 
+def test_what_a_build_script_writes_is_there(tmp_path: Path) -> None:
+    """A postBuild runs before the notebook, a Makefile may."""
+    code = "from pathlib import Path\n(Path.home() / 'corpus' / 'words').read_text()"
+    assert judged(tmp_path, book(code)).reason == "absolute-path"
+    (tmp_path / "two").mkdir()
+    found = judged(tmp_path / "two", book(code), binder__postBuild="echo a > ~/corpus/words\n")
+    assert found == Eligibility()
+
+
 def test_a_cell_that_stores_an_error_reads_nothing(tmp_path: Path) -> None:
     """It failed for its author too, and its names may still be defined."""
     failed = cell("made = open('gone.txt')", ERROR)

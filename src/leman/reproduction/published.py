@@ -36,6 +36,7 @@ _READS = re.compile(r"\bread_\w+\(|\bload\w*\(|imread|genfromtxt")
 _HOLE = re.compile(r"\{[^{}\n]*\}|%[-+ 0#]*\d*(?:\.\d+)?[sdifgre]\b|" + ANY)
 _QUOTED = re.compile(r"\\?['\"]([^'\"\n\\]{0,200})\\?['\"]")
 
+_SCRIPTS = ("*.py", "*.ipynb", "*.sh", "*.[rR]", "postBuild", "Makefile", "Snakefile", "*.smk")
 _FONTS = frozenset({".ttf", ".otf", ".ttc"})
 
 Verdict = tuple[str, str]  # a word of the taxonomy, and the detail
@@ -90,7 +91,7 @@ class Published:
             own = self._own_address(name)
             return None if own else ("network", f"it asks the network: {_shown(name)[:80]}")
         absolute = bool(_ABSOLUTE.match(name)) and not name.startswith(ROOT)
-        hidden = "\n" in name or name.startswith(ANY) or bool(_SYSTEM.match(name))
+        hidden = "\n" in name or name.startswith((ANY, "~/.")) or bool(_SYSTEM.match(name))
         if hidden or (touch.after_command and not absolute):
             return None
         if not absolute and _clean(name).startswith(self.handed):
@@ -237,7 +238,7 @@ def _tree(root: Path) -> tuple[frozenset[str], frozenset[str]]:
 def _writers(root: Path) -> str:
     """Return all code lines of a source that look as if they write a file."""
     lines = []
-    for path in [*root.rglob("*.py"), *root.rglob("*.ipynb"), *root.rglob("*.sh")]:
+    for path in (path for kind in _SCRIPTS for path in root.rglob(kind)):
         if path.is_file() and path.stat().st_size < 5_000_000:
             text = path.read_text(encoding="utf-8", errors="replace")
             lines += [
