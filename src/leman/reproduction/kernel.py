@@ -40,7 +40,8 @@ _OOM_SCORE = 800  # of 1000: the kernel's programs go first when the machine is 
 class Place:
     """Where a notebook runs: all paths absolute, `python` the environment's own.
 
-    `home` is what the private home starts as; None: empty, and in memory.
+    `home` is what the private home starts as; None: empty, and in memory. With `inline` figures
+    are shown from the first cell on, as ``%matplotlib inline`` does.
     """
 
     python: Path
@@ -54,6 +55,7 @@ class Place:
     home: Path | None = None
     memory_files: int = 0
     aliases: tuple[tuple[Path, Path], ...] = ()
+    inline: bool = False
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def start(place: Place, *, processes_limit: int) -> Kernel:
         if place.home:
             # Links stay links: what they name counts inside the sandbox, never outside.
             shutil.copytree(place.home, folder / "home", symlinks=True)
-        argv = _kernel_argv(place.python, connection_file)
+        argv = _kernel_argv(place, connection_file)
         group = processes.Group.make(processes_limit)
         adopt_orphans()
         with group.entered(), _first_to_go():
@@ -183,13 +185,14 @@ def _write_connection_file(folder: Path) -> Path:
     return path
 
 
-def _kernel_argv(python: Path, connection_file: Path) -> list[str]:
+def _kernel_argv(place: Place, connection_file: Path) -> list[str]:
     # ipykernel before 4.6 has no launcher module.
-    packages = sorted(python.parent.parent.glob("lib/python3*/site-packages/ipykernel"))
+    packages = sorted(place.python.parent.parent.glob("lib/python3*/site-packages/ipykernel"))
     old = packages and not packages[0].with_name("ipykernel_launcher.py").exists()
     module = "ipykernel" if old else "ipykernel_launcher"
     history = "--HistoryManager.hist_file=:memory:"
-    return [str(python), "-m", module, "-f", str(connection_file), history]
+    figures = ["--matplotlib=inline"] if place.inline else []
+    return [str(place.python), "-m", module, "-f", str(connection_file), history, *figures]
 
 
 def _spawn(place: Place, folder: Path, argv: list[str]) -> tuple[subprocess.Popen[bytes], int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.clock import Wishes, era_of, language_version
+from leman.environments.detect import stored_figures
+from leman.environments.detect.notebooks import code_cells
 from leman.environments.detect.poetry import rows
 from leman.environments.infer import Needs, needs_of, wants_of
 from leman.environments.tiers import NO_NEED, CondaNeed, conda_need
@@ -158,3 +161,15 @@ def has_outputs(document: dict[str, Any]) -> bool:
         if isinstance(holder, dict)
         for cell in rows(holder.get("cells"))
     )
+
+
+def inline_from_the_start(document: dict[str, Any]) -> bool:
+    """Tell whether figures were shown in the author's session before matplotlib was imported.
+
+    Without ``%matplotlib`` the cell that imports it shows none; the author ran it twice, or had
+    the setting in a profile: the stored outputs hold figures all the same.
+    """
+    code = "\n".join(source for _, source in code_cells(document))
+    if re.search(r"%matplotlib|%pylab|matplotlib\.use\(|'matplotlib'|switch_backend", code):
+        return False
+    return bool(stored_figures(document).version)

@@ -54,7 +54,8 @@ class Surroundings:
     """What else a notebook may see: folders to read, folders to hide, variables to find.
 
     `home` is a folder whose content each private home starts with (see `warm`). `aliases` are
-    (absolute path, what the sandbox shows there): folders of the author's computer.
+    (absolute path, what the sandbox shows there): folders of the author's computer. With `inline`
+    matplotlib's figures are shown from the first cell on.
     """
 
     readable: tuple[Path, ...] = ()
@@ -62,6 +63,7 @@ class Surroundings:
     variables: tuple[tuple[str, str], ...] = ()
     home: Path | None = None
     aliases: tuple[tuple[str, Path], ...] = ()
+    inline: bool = False
 
 
 def isolate(wanted: str = "auto", *, network: bool = True) -> Isolation:
@@ -114,6 +116,7 @@ def execute(  # noqa: PLR0913 - one run needs all of these, and each name says w
         "readable": [str(path.absolute()) for path in around.readable],
         "hidden": [str(path.absolute()) for path in around.hidden],
         "aliases": [[alias, str(target.absolute())] for alias, target in around.aliases],
+        "inline": around.inline,
     }
     until = time.monotonic() + limits.seconds + _STARTUP
     with tempfile.TemporaryFile() as said, _runner(said) as child:

@@ -50,6 +50,7 @@ class Request:
     hidden: list[str]
     home: str = ""
     aliases: list[list[str]] = field(default_factory=list)
+    inline: bool = False
 
 
 @dataclass(slots=True)
@@ -115,6 +116,7 @@ class Run:
             home=Path(self.request.home) if self.request.home else None,
             memory_files=memory // 2,
             aliases=tuple((Path(one), Path(to)) for one, to in self.request.aliases),
+            inline=self.request.inline,
         )
 
 

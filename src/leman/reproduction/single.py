@@ -22,7 +22,7 @@ from leman.reproduction.model import (
     Same,
     Status,
 )
-from leman.reproduction.plan import has_outputs
+from leman.reproduction.plan import has_outputs, inline_from_the_start
 from leman.reproduction.post_build import combined_home
 from leman.reproduction.repair import PACKAGES, Case, repair
 from leman.reproduction.run import Surroundings, execute
@@ -214,6 +214,7 @@ class _Worker:
             variables=tuple(variables.items()),
             home=self._home(environment),
             aliases=tuple((alias, (work / target).resolve()) for alias, target in case.aliases),
+            inline=inline_from_the_start(self.plan.document or {}) and case.has("matplotlib"),
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         return execute(
