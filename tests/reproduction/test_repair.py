@@ -251,6 +251,17 @@ def test_latex_is_done_without_where_there_is_none(tmp_path: Path) -> None:
     assert not repair(one, failure)
 
 
+def test_a_magic_of_the_authors_profile_is_loaded(tmp_path: Path) -> None:
+    """With the distribution that has it, before the first cell; an unknown one is left alone."""
+    one = case(tmp_path, {})
+    text = "Line magic function `%watermark` not found."
+    assert repair(one, Failure(Reason.AUTHOR_ERROR, "UsageError", text))
+    assert codes(tmp_path / "nb" / "a.ipynb") == ["%load_ext watermark\n1"]
+    assert changes(one) == [("cell", "nb/a.ipynb"), ("add", "watermark")]
+    for again in (text, "Cell magic `%%nobody` not found."):
+        assert not repair(one, Failure(Reason.AUTHOR_ERROR, "UsageError", again))
+
+
 def test_another_notebook_that_writes_the_file_is_run_first(tmp_path: Path) -> None:
     """A file that is nowhere may be the work of another notebook."""
     one = case(tmp_path, {"nb/0-make.ipynb": book("df.to_csv('made.csv')")})

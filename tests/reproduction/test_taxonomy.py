@@ -14,6 +14,7 @@ R = Reason
 ERRORS = [
     ("ModuleNotFoundError", "No module named 'skimage'", R.MISSING_MODULE, "skimage"),
     ("ImportError", "No module named yaml", R.MISSING_MODULE, "yaml"),
+    ("UsageError", "Line magic function `%memit` not found.", R.MISSING_MODULE, None),
     ("ModuleNotFoundError", "No module named 'a.b.c'", R.MISSING_MODULE, "a.b.c"),
     (
         "ImportError",

@@ -452,6 +452,7 @@ _RULES: tuple[tuple[Callable[[_Error], bool], Reason], ...] = (
     (lambda error: "No space left on device" in error.text, Reason.OTHER),
     (lambda error: bool(_HARDWARE.search(error.said)), Reason.HARDWARE),
     (_is_library, Reason.SYSTEM_LIBRARY),
+    (lambda error: "agic function" in error.text, Reason.MISSING_MODULE),
     (_is_missing_module, Reason.MISSING_MODULE),
     (_is_credentials, Reason.CREDENTIALS),
     (_is_network, Reason.NETWORK),

@@ -30,6 +30,7 @@ RUNGS: tuple[Callable[[Case, Failure], bool], ...] = (
     packages.abi,
     code.submodule,
     packages.module,
+    code.magic,
     files.clone,
     files.own_address,
     code.latex,

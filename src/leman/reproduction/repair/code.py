@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leman.environments.model import Modification
 from leman.reproduction import work as copies
+from leman.reproduction.repair.packages import add
 
 if TYPE_CHECKING:
     from leman.reproduction.model import Failure
@@ -14,7 +15,24 @@ if TYPE_CHECKING:
 
 _TEX = re.compile(r"latex could not be found|Failed to process string with tex|dvipng")
 # Packages of styles switch LaTeX on too, so every text is told, whoever made it.
-_NO_TEX = "import matplotlib.text\nmatplotlib.text.Text.get_usetex = lambda self: False"
+_NO_TEX = """\
+import matplotlib, matplotlib.text
+matplotlib.RcParams.validate["text.usetex"] = lambda value: False
+matplotlib.rcParams["text.usetex"] = False
+matplotlib.text.Text.get_usetex = lambda self: False"""
+_NO_MAGIC = re.compile(r"[Mm]agic function `?%{1,2}(\w+)`? not found")
+# Magics that an author's profile had loaded: extension to load, distribution that has it.
+_MAGICS = {
+    "watermark": ("watermark", "watermark"),
+    "memit": ("memory_profiler", "memory-profiler"),
+    "mprun": ("memory_profiler", "memory-profiler"),
+    "lprun": ("line_profiler", "line-profiler"),
+    "cython": ("cython", "cython"),
+    "sql": ("sql", "ipython-sql"),
+    "autoreload": ("autoreload", ""),
+    "nb_black": ("nb_black", "nb-black"),
+    "version_information": ("version_information", "version-information"),
+}
 
 
 def submodule(case: Case, failure: Failure) -> bool:
@@ -54,3 +72,20 @@ def order(case: Case, failure: Failure) -> bool:
     case.replay.append(lambda work: copies.in_stored_order(work, case.path))
     change = Modification("order", case.path, "cells run in the order of their stored counts")
     return case.note("run cells in the stored order", failure.text[:100], change)
+
+
+def magic(case: Case, failure: Failure) -> bool:
+    """Load the extension that an author's profile loaded, or that was installed by an old magic."""
+    found = _NO_MAGIC.search(failure.text)
+    extension, distribution = _MAGICS.get(found[1], ("", "")) if found else ("", "")
+    if not extension or f"magic {extension}" in case.done:
+        return False
+    case.done.add(f"magic {extension}")
+    line = f"%load_ext {extension}"
+    change = case.apply(lambda work: copies.begin_with(work, case.path, line))
+    if not change:
+        return False
+    if distribution and not case.has(distribution):
+        case.modifications.append(change)
+        return add(case, distribution, failure.text[:100])
+    return case.note(line, failure.text[:100], change)

@@ -31,7 +31,8 @@ _FROM = re.compile(r"from ([\w.]+) import")
 _STEPS = (timedelta(days=365), timedelta(days=3 * 365), timedelta(days=-365))
 
 
-def _add(case: Case, name: str, why: str, specifier: str = "") -> bool:
+def add(case: Case, name: str, why: str, specifier: str = "") -> bool:
+    """Ask for a distribution more, or another version of it; False where that was tried."""
     key = f"add {name}{specifier}"
     if key in case.done:
         return False
@@ -61,14 +62,14 @@ def module(case: Case, failure: Failure) -> bool:
     known = candidate is not None or (is_known(name) and failure.name == "ImportError")
     if top in standard_library("3.11") or not known or case.has(name):
         return False
-    return _add(case, name, f"{failure.name}: {failure.text[:100]}")
+    return add(case, name, f"{failure.name}: {failure.text[:100]}")
 
 
 def abi(case: Case, failure: Failure) -> bool:
     """Compiled packages that were built against another numpy."""
     if not _ABI.search(f"{failure.text}\n{failure.traceback}"):
         return False
-    return _add(case, "numpy", "another package was built against numpy 1", "<2")
+    return add(case, "numpy", "another package was built against numpy 1", "<2")
 
 
 def package_back(case: Case, failure: Failure) -> bool:
@@ -94,7 +95,7 @@ def package_back(case: Case, failure: Failure) -> bool:
         case.done.add(f"{key} 2" if key in case.done else key)
         if bound.endswith(("<0.0", "<1.0")) or bound == "<0.0":
             continue
-        return _add(case, package, f"{failure.name}: {failure.text[:100]}", bound)
+        return add(case, package, f"{failure.name}: {failure.text[:100]}", bound)
     return False
 
 
