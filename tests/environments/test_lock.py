@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from package_index import File, Shelf, sdist, serve, wheel
@@ -35,17 +35,28 @@ def silent(_message: str) -> None:
 
 
 def trial(
-    shelf: Shelf, folder: Path, *wants: Want, constraints: tuple[Want, ...] = ()
+    shelf: Shelf,
+    folder: Path,
+    *wants: Want,
+    constraints: tuple[Want, ...] = (),
+    heavy: tuple[str, ...] = (),
 ) -> tuple[Trial, Uv]:
     """Return the first trial of `wants` as of 2020 on a local index, and the uv to ask."""
     index = Index(shelf.url, folder / "index")
-    first = trial_for(wants, constraints=constraints, python=PYTHON, cutoff=DAY, index=index)
+    first = trial_for(
+        wants,
+        constraints=constraints,
+        python=PYTHON,
+        cutoff=DAY,
+        index=index,
+        heavy=frozenset(heavy),
+    )
     return first, Uv(folder / "uv", shelf.url)
 
 
-def lock(shelf: Shelf, folder: Path, *wants: Want, constraints: tuple[Want, ...] = ()) -> Lock:
+def lock(shelf: Shelf, folder: Path, *wants: Want, **more: Any) -> Lock:
     """Return the finished lock of `wants`."""
-    first, uv = trial(shelf, folder, *wants, constraints=constraints)
+    first, uv = trial(shelf, folder, *wants, **more)
     text = resolve(first, uv, progress=silent)
     return finish(first, text, reason="a test's date", imports=("tool",))
 
@@ -89,6 +100,16 @@ def test_what_came_after_the_date_altogether_is_allowed_and_said(tmp_path: Path)
         made = lock(shelf, tmp_path, Want("tool"))
     assert versions(made) == {"tool": "22.0"}
     assert "came after the cut-off" in made.attempts[0].reason
+
+
+def test_a_first_wheel_moves_the_date_to_what_it_goes_with(tmp_path: Path) -> None:
+    """Its needs of two years before it must be there; a package that can be built moves nothing."""
+    maps = wheel("maps", "1.0", uploaded="2023-08-05", requires=("other>=21",))
+    with serve(maps, *years("other", 18, 21, 23)) as shelf:
+        made = lock(shelf, tmp_path, Want("maps"), Want("other"), heavy=("maps",))
+    assert versions(made) == {"maps": "1.0", "other": "21.0"}
+    assert made.cutoff == date(2021, 9, 4)
+    assert "first wheel of maps" in made.cutoff_reason
 
 
 def test_an_unknown_package_is_dropped_and_recorded(tmp_path: Path) -> None:

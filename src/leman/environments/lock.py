@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ROUNDS = 24
 # Legacy sdists need setuptools ≥ 40.8 (2019-02-05), which uv asks for in every setup.py build.
 _SETUPTOOLS = date(2019, 2, 8)
+_SUPPORTED = timedelta(days=700)
 _STONE_AGE = timedelta(days=3 * 365)
 _UNREACHABLE = re.compile(
     r"error sending request|status server error|tcp connect error|dns error|network was disabled"
@@ -91,9 +92,7 @@ def trial_for(
     chosen = {want.name: want for want in wants}
     limits = {want.name: want for want in constraints if want.name not in chosen and want.specifier}
     releases = index.releases({*chosen, *limits, *_STACK})
-    pinned = _newest_pin((*wants, *constraints), releases)
-    moved = pinned is not None and pinned > cutoff
-    cutoff = pinned if pinned and moved else cutoff
+    cutoff, moved = _late_enough(wants, constraints, releases, python.minor, heavy, cutoff)
     window = max(cutoff, _SETUPTOOLS)
     trial = Trial(
         wants=chosen,
@@ -104,7 +103,7 @@ def trial_for(
         only_binary=set(heavy),
         package_cutoffs={"setuptools": window, "wheel": window} if cutoff < window else {},
         lookup=lambda name: index.releases([name]).get(name, ()),
-        moved=", moved on to the newest version that is declared" if moved else "",
+        moved=moved,
         dated=not any(releases.values()) or any(map(_dated, releases.values())),
     )
     for want in wants:
@@ -118,6 +117,35 @@ def trial_for(
         if releases[name]:
             trial.unpin(name, f"no such version runs on Python {python.minor}")
     return trial
+
+
+def _late_enough(
+    wants: tuple[Want, ...],
+    constraints: tuple[Want, ...],
+    releases: dict[str, tuple[Release, ...]],
+    minor: str,
+    heavy: frozenset[str],
+    cutoff: date,
+) -> tuple[date, str]:
+    """Return a date at which what is wanted can be had, and why it is later ("": it is not).
+
+    Exact versions must exist. A package whose first wheel for this Python came later needs others
+    of its time: it supports what came out in the two years before it (NEP 29, SPEC 0).
+    """
+    moved = ""
+    pinned = _newest_pin((*wants, *constraints), releases)
+    if pinned and pinned > cutoff:
+        cutoff, moved = pinned, ", moved on to the newest version that is declared"
+    for want in wants:
+        wheels = [
+            one.uploaded
+            for one in releases.get(want.name, ())
+            if one.uploaded and one.runs_on(minor, wheels_only=True)
+        ]
+        if want.name in heavy and wheels and min(wheels) - _SUPPORTED > cutoff:
+            cutoff = min(wheels) - _SUPPORTED
+            moved = f", moved on to what the first wheel of {want.name} goes with"
+    return cutoff, moved
 
 
 def _newest_pin(wants: tuple[Want, ...], releases: dict[str, tuple[Release, ...]]) -> date | None:
