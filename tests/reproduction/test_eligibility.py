@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from repositories import commit_all
-from sources import book, cell, source
+from sources import book, cell, printed, source
 
 from leman.environments.infer import needs_of
 from leman.environments.model import Source
@@ -40,6 +40,13 @@ def judged(
     made = source(folder, {"nb/a.ipynb": notebook, **more}, missing=missing)
     needs = needs_of(made.path, "nb/a.ipynb", notebook)
     return eligibility_of(made, "nb/a.ipynb", notebook, needs, findings)
+
+
+def test_a_question_with_a_stored_answer_is_none(tmp_path: Path) -> None:
+    """What was typed stands in the output and can be typed again."""
+    asked = book(cell("name = input('who? ')", printed("who? Ann\n")))
+    made = source(tmp_path, {"a.ipynb": asked})
+    assert eligibility_of(made, "a.ipynb", asked, needs_of(tmp_path, "a.ipynb", asked), ()).eligible
 
 
 @pytest.mark.parametrize(

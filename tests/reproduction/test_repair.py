@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from sources import book, cell, codes, source
 from leman.environments.model import Era, LockedPackage, Want
 from leman.reproduction.model import Failure, Reason
 from leman.reproduction.repair import Case, repair
+from leman.reproduction.taxonomy import classify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,6 +263,44 @@ def test_a_magic_of_the_authors_profile_is_loaded(tmp_path: Path) -> None:
     assert changes(one) == [("cell", "nb/a.ipynb"), ("add", "watermark")]
     for again in (text, "Cell magic `%%nobody` not found."):
         assert not repair(one, Failure(Reason.AUTHOR_ERROR, "UsageError", again))
+
+
+def test_what_left_the_standard_library_comes_with_setuptools(tmp_path: Path) -> None:
+    """Python 3.12 has no distutils; old code has no other."""
+    one = case(tmp_path, {})
+    assert repair(one, no_module("distutils"))
+    assert changes(one) == [("add", "setuptools")]
+    two = case(tmp_path, {}, LockedPackage("setuptools", "70"))
+    assert not repair(two, no_module("distutils"))
+
+
+@pytest.mark.parametrize("name", ["google", "google.colab", "google.colab.drive"])
+def test_colab_is_gone_without(name: str, tmp_path: Path) -> None:
+    """Mounting does nothing, secrets and uploads need their owner; another google is none."""
+    notebook = book("from google.colab import drive")
+    one = case(tmp_path, {"nb/a.ipynb": notebook})
+    assert repair(one, no_module(name))
+    assert changes(one) == [("cell", "elsewhere/python/google/colab/__init__.py")]
+    code = (
+        "from google.colab import drive, files, userdata; import google.colab.output\n"
+        "drive.mount('/content/drive')\n"
+        "for call in (userdata.get, files.upload):\n"
+        "    try: call('KEY')\n"
+        "    except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(tmp_path / one.python_paths[0])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    secret, upload = done.stdout.splitlines()
+    assert classify(*secret.split(" ", 1)) is Reason.CREDENTIALS
+    assert classify(*upload.split(" ", 1)) is Reason.INPUT
+    two = case(tmp_path / "b", {})
+    repair(two, no_module("google"))
+    assert not two.python_paths
 
 
 def test_another_notebook_that_writes_the_file_is_run_first(tmp_path: Path) -> None:

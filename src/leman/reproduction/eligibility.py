@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.detect.notebooks import cells, code_cells, joined
+from leman.environments.detect.poetry import rows
 from leman.environments.infer import modules_of, python_source
 from leman.reproduction.published import Published
 from leman.reproduction.reading import touches
@@ -68,16 +69,28 @@ def eligibility_of(
 ) -> Eligibility:
     """Return the first reason, in the order of certainty, why no system could run a notebook."""
     raw = [cell for _, cell in code_cells(notebook)]
-    whole = "\n".join(map(python_source, raw))
     if needs.syntax and _cells_that_fail(notebook):
         return Eligibility(False, "syntax", needs.syntax)
-    if _INPUT.search(re.sub(r"#.*", "", whole)):
+    if any(_asks_in_vain(source, outputs) for source, outputs in _with_outputs(notebook)):
         return Eligibility(False, "input", "it waits for somebody to type")
     if unknown := [one for one in findings if one.code == "unknown-module"]:
         return Eligibility(False, "unpublished-module", unknown[0].message)
     if unnamed := undefined(tuple(_cells_that_ran(notebook)), tuple(raw)):
         return Eligibility(False, "author-error", f"{unnamed[0]} is used and defined nowhere")
     return _first_gone(source, path, notebook, needs)
+
+
+def _with_outputs(notebook: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    for one in cells(notebook):
+        if one.get("cell_type") in ("code", None):
+            yield joined(one.get("source", one.get("input", ""))), rows(one.get("outputs"))
+
+
+def _asks_in_vain(source: str, outputs: list[Any]) -> bool:
+    """Say whether a cell waits for somebody and its outputs do not show what was typed."""
+    if not _INPUT.search(re.sub(r"#.*", "", python_source(source))):
+        return False
+    return not any(isinstance(one, dict) and one.get("output_type") == "stream" for one in outputs)
 
 
 def undefined(cells_code: tuple[str, ...], every: tuple[str, ...] = ()) -> tuple[str, ...]:

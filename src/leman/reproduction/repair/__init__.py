@@ -29,6 +29,7 @@ def repair(case: Case, failure: Failure) -> bool:
 RUNGS: tuple[Callable[[Case, Failure], bool], ...] = (
     packages.abi,
     code.submodule,
+    code.colab,
     packages.module,
     code.magic,
     files.clone,

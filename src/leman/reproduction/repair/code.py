@@ -10,6 +10,8 @@ from leman.reproduction import work as copies
 from leman.reproduction.repair.packages import add
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leman.reproduction.model import Failure
     from leman.reproduction.repair.case import Case
 
@@ -20,6 +22,53 @@ import matplotlib, matplotlib.text
 matplotlib.RcParams.validate["text.usetex"] = lambda value: False
 matplotlib.rcParams["text.usetex"] = False
 matplotlib.text.Text.get_usetex = lambda self: False"""
+_NO_COLAB = re.compile(r"No module named 'google(?:\.colab(?:\.\w+)?)?'")
+_STAND_INS = "elsewhere/python"
+# Only what mounts, shows or downloads; uploads and secrets need their owner, and fail.
+_COLAB = """\
+import sys, types
+
+def _nothing(*args, **options):
+    return None
+
+def _part(name, *calls):
+    part = types.ModuleType(f"{__name__}.{name}")
+    for call in calls:
+        setattr(part, call, _nothing)
+    sys.modules[part.__name__] = part
+    globals()[name] = part
+
+_part("drive", "mount", "flush_and_unmount")
+_part("files", "download", "view")
+_part("output", "enable_custom_widget_manager", "clear", "no_vertical_scroll")
+_part("auth", "authenticate_user")
+_part("data_table", "enable_dataframe_formatter", "disable_dataframe_formatter")
+_part("patches")
+_part("userdata")
+_patches = sys.modules[__name__ + ".patches"]
+
+def _show(picture):
+    from IPython.display import display
+    from PIL import Image
+    display(Image.fromarray(picture[..., ::-1] if picture.ndim == 3 else picture))
+
+_patches.cv2_imshow = _show
+
+class SecretNotFoundError(Exception):
+    pass
+
+class StdinNotImplementedError(Exception):
+    pass
+
+def _secret(name):
+    raise SecretNotFoundError(f"credentials are not available: the owner's secret {name}")
+
+def _upload(*args):
+    raise StdinNotImplementedError("somebody has to choose a file to upload")
+
+sys.modules[__name__ + ".userdata"].get = _secret
+sys.modules[__name__ + ".files"].upload = _upload
+"""
 _NO_MAGIC = re.compile(r"[Mm]agic function `?%{1,2}(\w+)`? not found")
 # Magics that an author's profile had loaded: extension to load, distribution that has it.
 _MAGICS = {
@@ -89,3 +138,24 @@ def magic(case: Case, failure: Failure) -> bool:
         case.modifications.append(change)
         return add(case, distribution, failure.text[:100])
     return case.note(line, failure.text[:100], change)
+
+
+def colab(case: Case, failure: Failure) -> bool:
+    """Let calls of Google Colab's own module do nothing: its drive is not there, its files may be.
+
+    What the drive would hold is then looked for in the source (``/content/drive/...``).
+    """
+    if "colab" in case.done or not _NO_COLAB.search(failure.text):
+        return False
+    if "google.colab" not in (case.work / case.path).read_text(encoding="utf-8", errors="replace"):
+        return False
+    case.done.add("colab")
+    path = f"{_STAND_INS}/google/colab/__init__.py"
+
+    def step(work: Path) -> Modification | None:
+        told = Modification("cell", path, "stands in for Google Colab's own module")
+        return told if copies.put(work, {path: _COLAB.encode()}) else None
+
+    change = case.apply(step)
+    case.python_paths = (*case.python_paths, _STAND_INS)
+    return bool(change) and case.note("go without Google Colab", failure.text[:100], change)

@@ -28,6 +28,7 @@ _GONE_FROM = re.compile(
 )
 _FRAME = re.compile(r"(?:site-packages|dist-packages)/([A-Za-z_]\w*)")
 _FROM = re.compile(r"from ([\w.]+) import")
+_OF_SETUPTOOLS = frozenset({"distutils", "pkg_resources"})
 _STEPS = (timedelta(days=365), timedelta(days=3 * 365), timedelta(days=-365))
 
 
@@ -55,6 +56,8 @@ def module(case: Case, failure: Failure) -> bool:
             case.python_paths = (*case.python_paths, folder)
             change = Modification("path", folder, f"on PYTHONPATH, for `import {top}`")
             return case.note(f"PYTHONPATH {folder}", f"it holds the module {top}", change)
+    if top in _OF_SETUPTOOLS and not case.has("setuptools"):
+        return add(case, "setuptools", f"it holds {top}, which is no longer part of Python", "<81")
     candidate = distribution_for(module, on=case.era.cutoff) or distribution_for(
         top, on=case.era.cutoff
     )
