@@ -265,6 +265,8 @@ def folder(case: Case, failure: Failure) -> bool:
     if not wanted or f"dir {wanted}" in case.done or not WRITES.search(failing_lines(failure)):
         return False
     case.done.add(f"dir {wanted}")
+    if "mkdir(" in failing_lines(failure) and "[Errno 2]" in failure.text:
+        wanted = PurePosixPath(wanted).parent.as_posix()  # it makes the last one itself
     if wanted.startswith(("/", "~")):
         made = _folder_elsewhere(case, wanted)
         case.done.update([f"file {wanted}"] if made else [])
