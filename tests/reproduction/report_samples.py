@@ -233,7 +233,8 @@ def failed(path: str = "fits/catalogue.ipynb") -> NotebookResult:
         path=path,
         status=Status.FAILED,
         reason=Reason.MISSING_FILE,
-        message="It reads data/desi_edr_zcat.fits, which the source does not hold.",
+        message="It reads data/desi_edr_zcat.fits, which the source does not hold;"
+        f" tried /Users/ann/{'thesis_final_' * 9}data/desi_edr_zcat.fits",
         advice="Ask the authors for the file, or put it at data/desi_edr_zcat.fits and run again.",
         environment=DIGEST,
         seconds=4.2,
