@@ -14,7 +14,13 @@ from leman.environments.infer import needs_of
 from leman.environments.model import Source
 from leman.files import remove_tree
 from leman.findings import Finding
-from leman.reproduction.eligibility import Eligibility, eligibility_of, producers, undefined
+from leman.reproduction.eligibility import (
+    Eligibility,
+    eligibility_of,
+    producers,
+    too_early,
+    undefined,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +46,31 @@ def judged(
     made = source(folder, {"nb/a.ipynb": notebook, **more}, missing=missing)
     needs = needs_of(made.path, "nb/a.ipynb", notebook)
     return eligibility_of(made, "nb/a.ipynb", notebook, needs, findings)
+
+
+@pytest.mark.parametrize(
+    ("cells", "early"),
+    [
+        ([("print(x)", 1), ("x = 1", 2)], "x"),
+        ([("print(x)", 2), ("x = 1", 1)], ""),
+        ([("print(x)", None), ("x = 1", None)], "x"),
+        ([("x = x + 1; x = 0", 1), ("x = 1", 2)], ""),
+        ([("x = 1", 1), ("print(x)", 2), ("x = 2", 3)], ""),
+        ([("def f(): return x", 1), ("x = 1; f()", 2)], ""),
+        ([("from os import *", 1), ("print(x)", 2), ("x = 1", 3)], ""),
+    ],
+)
+def test_a_name_of_a_session_that_is_gone(cells: list[tuple[str, int | None]], early: str) -> None:
+    """Used before it is bound in every order that the notebook tells; nothing else is said."""
+    assert too_early(book(*(cell(code, count=count) for code, count in cells))) == early
+
+
+def test_a_path_that_was_left_empty_is_no_file(tmp_path: Path) -> None:
+    """A reader is to fill it in: nobody published what it names."""
+    asked = book("import numpy as np\nvolume = ''\nnp.load(volume)")
+    made = source(tmp_path, {"a.ipynb": asked})
+    found = eligibility_of(made, "a.ipynb", asked, needs_of(tmp_path, "a.ipynb", asked), ())
+    assert (found.eligible, found.reason) == (False, "missing-file")
 
 
 def test_a_question_with_a_stored_answer_is_none(tmp_path: Path) -> None:

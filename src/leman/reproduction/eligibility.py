@@ -77,6 +77,8 @@ def eligibility_of(
         return Eligibility(False, "unpublished-module", unknown[0].message)
     if unnamed := undefined(tuple(_cells_that_ran(notebook)), tuple(raw)):
         return Eligibility(False, "author-error", f"{unnamed[0]} is used and defined nowhere")
+    if early := too_early(notebook):
+        return Eligibility(False, "author-error", f"{early} is used before any cell defines it")
     return _first_gone(source, path, notebook, needs)
 
 
@@ -115,6 +117,42 @@ def undefined(cells_code: tuple[str, ...], every: tuple[str, ...] = ()) -> tuple
         if cell in asked:
             used.update(dict.fromkeys(_top_names(tree)))
     return tuple(name for name in used if name not in defined and not name.startswith("_"))
+
+
+def too_early(notebook: dict[str, Any]) -> str:
+    """Return a name that a cell uses before another one binds it; "" where none surely is.
+
+    It must be so from top to bottom and in the order of the stored counts: the author's session
+    had the name from a cell that is gone, or from one that ran twice.
+    """
+    found = [one for one in cells(notebook) if one.get("cell_type") in ("code", None)]
+    counts = [one.get("execution_count", one.get("prompt_number")) for one in found]
+    codes = [joined(one.get("source", one.get("input", ""))) for one in found]
+    ran = [code in set(_cells_that_ran(notebook)) for code in codes]
+    trees: list[ast.AST] = []
+    for code in codes:
+        if _MAY_DEFINE.search(code) or sum(map(len, codes)) > _MOST:
+            return ""
+        try:
+            trees.append(ast.parse(python_source(code)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ""
+    orders = [list(range(len(found)))]
+    numbers = [count for count in counts if isinstance(count, int)]
+    if len(numbers) == len(found) and len(set(numbers)) == len(numbers):
+        orders.append(sorted(orders[0], key=lambda one: numbers[one]))
+    early = [_first_early([(trees[one], ran[one]) for one in order]) for order in orders]
+    return early[0] if all(early) else ""
+
+
+def _first_early(order: list[tuple[ast.AST, bool]]) -> str:
+    later = {name for tree, _ in order for name in _defined(tree)}
+    for tree, ran in order:
+        later_than_here = later - set(_defined(tree))
+        if ran and (used := [name for name in _top_names(tree) if name in later_than_here]):
+            return used[0]
+        later = later_than_here
+    return ""
 
 
 def _defined(node: ast.AST) -> Iterator[str]:
@@ -189,6 +227,8 @@ def _first_gone(source: Source, path: str, notebook: dict[str, Any], needs: Need
     for one in [touch for touch in found if touch.kind in {"read", "list", "glob", "given"}]:
         if gone := published.verdict(one):
             return Eligibility(False, *gone)
+    if any(one.kind == "blank" for one in found):
+        return Eligibility(False, "missing-file", "the author left the path of a file empty")
     for one in asked:
         if one.kind == "address" and (gone := published.verdict(one)):
             return Eligibility(False, *gone)

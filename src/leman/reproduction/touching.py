@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Kind = Literal[
-    "read", "list", "glob", "given", "address", "network", "write", "hand", "command", "unless"
+    "read",
+    "list",
+    "glob",
+    "given",
+    "address",
+    "network",
+    "write",
+    "hand",
+    "command",
+    "unless",
+    "blank",
 ]
 
 _READERS = re.compile(
@@ -50,6 +60,7 @@ _IDLE = re.compile(
     r"|warning|error|debug|write|setdefault|get|startswith|endswith|replace|sub|match|exists|isfile"
     r"|isdir|add_argument|Markdown|HTML|Image|IFrame)$"
 )
+_TAKES_A_PATH = re.compile(r"read_\w+$|load\w*$|open\w*$|genfromtxt$|imread$|ExcelFile$")
 _OWN_READERS = re.compile(
     r"(?:^|\.)(?:load|parse|import|process|get|open)_\w*(?:data|file|csv|set)\w*$"
 )
@@ -163,6 +174,8 @@ def _read(
         elif all(map(_is_file, texts)) and not any("://" in one or "\n" in one for one in texts):
             pattern = last.startswith(("read_", "open_mf")) and any("*" in one for one in texts)
             yield "glob" if pattern else "read", value
+        elif texts and not any(texts) and _TAKES_A_PATH.match(last):
+            yield "blank", value  # the author left the path for others to fill in
 
 
 def _is_file(value: object) -> bool:
