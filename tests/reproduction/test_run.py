@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 from notebooks import code, error, execute, outputs, write
 
 from leman.errors import IsolationError
-from leman.reproduction import run
+from leman.reproduction import cells, run
+from leman.reproduction import kernel as kernels
 from leman.reproduction.model import Reason
 
 if TYPE_CHECKING:
@@ -212,3 +214,21 @@ def test_isolation_is_said_and_never_lowered_silently() -> None:
     assert run.isolate("sandbox", network=False).level == "sandbox"
     with pytest.raises(IsolationError):
         run.isolate("docker")
+
+
+def test_a_kernel_may_write_its_connection_file_anew(
+    kernel_environment: BuiltEnvironment, work: Path
+) -> None:
+    """While it does so the file is empty; it is not read, for it would be in one run of forty."""
+    place = kernels.Place(kernel_environment.executable, work, work, "sandbox", network=False)
+    kernel = kernels.start(place, processes_limit=64)
+    try:
+        assert kernels.wait_listening(kernel, 60)
+        (kernel.folder / "k.json").write_text("")
+
+        async def info() -> object:
+            return await cells.ready(cells.connect(kernel, 1_000_000), 60)
+
+        assert asyncio.run(info())
+    finally:
+        kernel.end()

@@ -210,9 +210,9 @@ class Channel(AsyncKernelClient):
 
 def connect(kernel: Kernel, limit: int) -> Channel:
     """Return a client of a kernel that listens; messages over twice `limit` bytes are refused."""
-    channel = Channel(connection_file=str(kernel.connection_file))
+    channel = Channel()
     channel.kernel = kernel
-    channel.load_connection_file()
+    channel.load_connection_info(dict(kernel.connection))
     # Unlimited queues: a burst of small outputs must not lose one. The watch bounds their memory.
     channel.context.setsockopt(zmq.RCVHWM, 0)
     channel.context.setsockopt(zmq.MAXMSGSIZE, 2 * limit + 2**20)

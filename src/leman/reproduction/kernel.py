@@ -21,7 +21,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from leman import sandbox as boxes
 from leman.files import remove_tree
@@ -64,7 +64,7 @@ class Kernel:
 
     process: subprocess.Popen[bytes]
     folder: Path
-    connection_file: Path
+    connection: dict[str, Any]
     place: Place
     group: processes.Group
     tasks: int
@@ -127,7 +127,8 @@ def start(place: Place, *, processes_limit: int) -> Kernel:
     """
     folder = Path(tempfile.mkdtemp(prefix="leman-", dir=_short_folder()))
     try:
-        connection_file = _write_connection_file(folder)
+        connection = _connection(folder)
+        connection_file = _write_private(folder / "k.json", json.dumps(connection))
         if place.home:
             # Links stay links: what they name counts inside the sandbox, never outside.
             shutil.copytree(place.home, folder / "home", symlinks=True)
@@ -143,9 +144,7 @@ def start(place: Place, *, processes_limit: int) -> Kernel:
     assert process.stdout is not None  # noqa: S101 - opened as a pipe
     reader = threading.Thread(target=_keep_end, args=(process.stdout, said), daemon=True)
     reader.start()
-    return Kernel(
-        process, folder, connection_file, place, group, processes_limit, first, said, reader
-    )
+    return Kernel(process, folder, connection, place, group, processes_limit, first, said, reader)
 
 
 def adopt_orphans() -> None:
@@ -170,8 +169,9 @@ def _short_folder() -> str | None:
     return "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108 - mkdtemp, mode 0700
 
 
-def _write_connection_file(folder: Path) -> Path:
-    connection = {
+def _connection(folder: Path) -> dict[str, Any]:
+    """Return how a kernel is talked to; its file is the kernel's, which may write it anew."""
+    return {
         "transport": "ipc",
         "ip": str(folder / "s"),
         "key": secrets.token_hex(32),
@@ -179,8 +179,10 @@ def _write_connection_file(folder: Path) -> Path:
         "kernel_name": "",
         **{name: number for number, name in enumerate(PORTS, start=1)},
     }
-    path = folder / "k.json"
-    path.write_text(json.dumps(connection))
+
+
+def _write_private(path: Path, text: str) -> Path:
+    path.write_text(text)
     path.chmod(0o600)
     return path
 
