@@ -212,7 +212,8 @@ def connect(kernel: Kernel, limit: int) -> Channel:
     """Return a client of a kernel that listens; messages over twice `limit` bytes are refused."""
     channel = Channel()
     channel.kernel = kernel
-    channel.load_connection_info(dict(kernel.connection))
+    info: Any = kernel.connection  # as the connection file has it
+    channel.load_connection_info(info)
     # Unlimited queues: a burst of small outputs must not lose one. The watch bounds their memory.
     channel.context.setsockopt(zmq.RCVHWM, 0)
     channel.context.setsockopt(zmq.MAXMSGSIZE, 2 * limit + 2**20)
