@@ -24,7 +24,7 @@ def likeness(stored: Plane, new: Plane, height: float, reach: int, local: float)
 
     spread = max(0.7, 0.07 * height)
     first, second = (np.pad(one, _MARGIN) for one in (stored, new))
-    theirs = _blurred(second, spread)
+    theirs = blurred(second, spread)
     ours = _laid(first, theirs, reach, spread)
     weight = float(np.clip(theirs.sum() / max(float(ours.sum()), 1e-3), 0.8, 1.25)) ** 0.5
     ours, theirs = ours * weight, theirs / weight
@@ -44,7 +44,7 @@ def _laid(first: Plane, target: Plane, reach: int, spread: float) -> Plane:
     best, laid = float("inf"), target
     shape = first.shape
     for stretch, ink in _sizes(first):
-        soft = _blurred(ink, spread)
+        soft = blurred(ink, spread)
         padded = np.pad(soft, reach)
         for down in range(2 * reach + 1):
             for right in range(2 * reach + 1):
@@ -77,7 +77,8 @@ def _changes(length: int) -> range:
     return range(-most, most + 1)
 
 
-def _blurred(ink: Plane, spread: float) -> Any:  # noqa: ANN401 - a plane
+def blurred(ink: Plane, spread: float) -> Any:  # noqa: ANN401 - a plane
+    """Return a plane under a Gaussian of `spread` pixels."""
     import numpy as np  # noqa: PLC0415
 
     radius = 2 if spread < 1 else 4

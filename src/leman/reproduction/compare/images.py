@@ -13,8 +13,9 @@ FreeType, and where the pixels are within bounds a small digit may still have be
 
 What can pass wrongly: at another resolution a changed digit in a label (some three pixels of
 the smaller picture) and shifts up to about two pixels of the smaller picture; small text that
-touches a line. What can be called different although a reader sees the same: text in another
-typeface, text below about ten pixels in another rendering, a layout that follows its text.
+touches a line; a letter in the place of a digit of its shape (S for 5, B for 8). What can be called
+different although a reader sees the same: text in another typeface, words at 45 degrees and text
+below about ten pixels in another rendering, a layout that follows its text.
 
 matplotlib's own tests compare by the root mean square over the whole picture, which a shifted
 thin curve hardly moves; hence this one.
