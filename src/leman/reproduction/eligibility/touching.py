@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from leman.reproduction.known import ANY, Named, each, joined, options, text
+from leman.reproduction.eligibility.known import ANY, Named, each, joined, options, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

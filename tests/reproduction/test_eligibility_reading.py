@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leman.reproduction.known import ANY, ROOT
-from leman.reproduction.reading import Touch, touches
+from leman.reproduction.eligibility.known import ANY, ROOT
+from leman.reproduction.eligibility.reading import Touch, touches
 
 HERE = f"{ROOT}/nb"
 

@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from leman.environments.past import contents, deleted, deleted_folder
-from leman.reproduction.known import ANY, ROOT
+from leman.reproduction.eligibility.known import ANY, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leman.environments.model import Source
-    from leman.reproduction.reading import Touch
+    from leman.reproduction.eligibility.reading import Touch
 
 _SYSTEM = re.compile(r"^/(?:usr|proc|etc|dev|tmp|sys|opt|var|s?bin|lib\d*)(?:/|$)")
 _ABSOLUTE = re.compile(r"^(?:[A-Za-z]:|/|\\\\|~)")

@@ -16,9 +16,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from leman.environments.infer import python_source
-from leman.reproduction.blocks import Block, traits_of
-from leman.reproduction.evaluating import HERE, Enough, Evaluator, Kept, Routine
-from leman.reproduction.known import (
+from leman.reproduction.eligibility.blocks import Block, traits_of
+from leman.reproduction.eligibility.evaluating import HERE, Enough, Evaluator, Kept, Routine
+from leman.reproduction.eligibility.known import (
     MOST,
     ROOT,
     UNKNOWN,
@@ -29,12 +29,12 @@ from leman.reproduction.known import (
     items,
     options,
 )
-from leman.reproduction.touching import shell
+from leman.reproduction.eligibility.touching import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from leman.reproduction.touching import Kind
+    from leman.reproduction.eligibility.touching import Kind
 
 _LONGEST = 300_000  # characters of a cell
 _LINE = 2_000  # characters of a magic

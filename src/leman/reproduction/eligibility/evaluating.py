@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leman.reproduction.known import (
+from leman.reproduction.eligibility.known import (
     ANY,
     MOST,
     ROOT,
@@ -29,12 +29,12 @@ from leman.reproduction.known import (
     text,
     whole,
 )
-from leman.reproduction.touching import addressed, drawn, effects, guard
+from leman.reproduction.eligibility.touching import addressed, drawn, effects, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from leman.reproduction.touching import Kind
+    from leman.reproduction.eligibility.touching import Kind
 
 STEPS = 60_000  # nodes looked at for one notebook, about half a second
 HERE = "<folder>"  # the name of the working folder in a scope

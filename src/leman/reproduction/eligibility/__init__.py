@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from leman.environments.detect.notebooks import cells, code_cells, joined
 from leman.environments.detect.poetry import rows
 from leman.environments.infer import modules_of, python_source
-from leman.reproduction.published import Published
-from leman.reproduction.reading import touches
+from leman.reproduction.eligibility.published import Published
+from leman.reproduction.eligibility.reading import touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
