@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from datetime import date
 from typing import TYPE_CHECKING
@@ -129,6 +130,16 @@ def test_a_stale_answer_is_better_than_none(tmp_path: Path) -> None:
         shelf.form = "broken"
         assert index.releases(["tool"])["tool"]
         assert shelf.asked == ["tool", "tool"]
+
+
+def test_an_old_answer_serves_where_a_new_one_would_say_no_more(tmp_path: Path) -> None:
+    """A question that any answer settles is not asked twice, however long ago it was."""
+    with serve(wheel("tool", "1.0")) as shelf:
+        index = Index(shelf.url, tmp_path)
+        index.releases(["tool"], fresh=math.inf)
+        os.utime(tmp_path / "tool.json", (1, 1))
+        assert index.releases(["tool"], fresh=math.inf)["tool"]
+        assert shelf.asked == ["tool"]
 
 
 def test_an_unreachable_index_yields_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import TYPE_CHECKING
 
+import pytest
 from repositories import commit_all
 from sources import book, source
 
@@ -100,6 +101,20 @@ def test_code_goes_back_to_what_fitted_the_notebook(tmp_path: Path) -> None:
     assert not repair(one, failure)
     assert (one.work / "nb" / "own.py").read_text() == "def f(x, y, z): pass"
     assert one.modifications == []
+
+
+@pytest.mark.parametrize(("noun", "changed"), [("Graph", ["nb/own.py"]), ("DataFrame", [])])
+def test_only_the_sources_own_classes_go_back(
+    noun: str, changed: list[str], tmp_path: Path
+) -> None:
+    """A library's class that lacks a name is no matter of a module that has a function of it."""
+    code = "class Graph:\n    def append(self): pass\n"
+    commit(tmp_path / "repo", {"nb/a.ipynb": NOTEBOOK, "nb/own.py": f"{code}    x = 1\n"})
+    commit(tmp_path / "repo", {"nb/own.py": code}, "2020-02-02")
+    one = case(tmp_path)
+    text = f"'{noun}' object has no attribute 'append'"
+    repair(one, Failure(Reason.AUTHOR_ERROR, "AttributeError", text))
+    assert [change.target for change in one.modifications] == changed
 
 
 def test_a_part_of_a_repository_has_its_own_paths(tmp_path: Path) -> None:

@@ -68,10 +68,15 @@ class Index:
     cache: Path
     offline: bool = False
 
-    def releases(self, names: Iterable[str]) -> dict[str, tuple[Release, ...]]:
-        """Return the releases of each name, oldest version first; () where there are none."""
+    def releases(
+        self, names: Iterable[str], *, fresh: float = _FRESH
+    ) -> dict[str, tuple[Release, ...]]:
+        """Return the releases of each name, oldest version first; () where there are none.
+
+        Answers that are kept and at most `fresh` seconds old are not asked for again.
+        """
         wanted = sorted({str(canonicalize_name(name)) for name in names})
-        found = {name: self._cached(name, _FRESH) for name in wanted}
+        found = {name: self._cached(name, fresh) for name in wanted}
         missing = [name for name, text in found.items() if text is None]
         if missing and not self.offline and self.url:
             with (

@@ -129,7 +129,6 @@ class _Worker:
             constraints=plan.constraints,
             packages=environment.lock.packages,
             python=environment.python.minor,
-            origin=self.place.source.url,
             site=site_packages(environment),
             source=self.place.source,
             boxed=self._boxed(environment),

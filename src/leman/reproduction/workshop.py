@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -231,7 +232,10 @@ class Workshop:
         have = {one.minor: one for one in (*self.pythons, *chosen)}
         minor, gained = python_with_wheels(
             wants,
-            self.builder.index.releases([want.name for want in wants]),
+            # A warm run must not ask the index again: what had wheels once has them for ever.
+            self.builder.index.releases(
+                [want.name for want in wants if want.name in HEAVY], fresh=math.inf
+            ),
             heavy=HEAVY,
             wanted=chosen[0].minor,
             available=tuple(have),

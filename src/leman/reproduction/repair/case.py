@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leman.reproduction.model import Failure
 
 PACKAGES = frozenset({"add", "date"})  # changes of the environment; the rest stays in the copy
+_LARGEST = 1_000_000  # bytes of a module
 _ARROW = re.compile(r"^-+>")
 
 
@@ -35,7 +36,6 @@ class Case:
     source: Source | None = None  # where its history can be asked for
     boxed: tuple[Path, ...] | None = None  # what its sandbox shows; None: it runs without one
     aliases: tuple[tuple[str, str], ...] = ()  # absolute path in the sandbox, path in the copy
-    origin: str = ""  # the source's address, to know its own files when a notebook asks for them
     python_paths: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
     first_run: tuple[str, ...] = ()  # notebooks to run before, for the files that they write
@@ -51,6 +51,11 @@ class Case:
         if change:
             self.replay.append(step)
         return change
+
+    @property
+    def origin(self) -> str:
+        """The source's address, to know its own files when a notebook asks for them."""
+        return self.source.url if self.source else ""
 
     def has(self, name: str) -> bool:
         """Tell whether a distribution is in the environment."""
@@ -86,3 +91,19 @@ def wanted_path(case: Case, failure: Failure) -> str:
         if path.startswith(f"{work}/"):
             return os.path.relpath(path, (work / case.path).parent)
     return path
+
+
+def code_of(case: Case) -> str:
+    """Return the notebook's file as text, as it stands in the work copy."""
+    return (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+
+
+def modules_with(case: Case, text: str) -> list[str]:
+    """Return the source's own Python files (POSIX) that hold `text`; large ones are passed over."""
+    return [
+        path.relative_to(case.work).as_posix()
+        for path in sorted(case.work.rglob("*.py"))
+        if path.is_file()
+        and path.stat().st_size < _LARGEST
+        and text in path.read_text(encoding="utf-8", errors="replace")
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leman.environments.model import Modification
 from leman.reproduction import work as copies
+from leman.reproduction.repair.case import code_of
 from leman.reproduction.repair.packages import add
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def colab(case: Case, failure: Failure) -> bool:
     """
     if "colab" in case.done or not _NO_COLAB.search(failure.text):
         return False
-    if "google.colab" not in (case.work / case.path).read_text(encoding="utf-8", errors="replace"):
+    if "google.colab" not in code_of(case):
         return False
     case.done.add("colab")
     path = f"{_STAND_INS}/google/colab/__init__.py"

@@ -17,14 +17,14 @@ from leman.environments.model import Modification
 from leman.reproduction import work as copies
 from leman.reproduction.eligibility import producers
 from leman.reproduction.model import Failure, Reason
-from leman.reproduction.repair.case import failing_lines, wanted_path
+from leman.reproduction.repair.case import code_of, failing_lines, wanted_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leman.reproduction.repair.case import Case
 
-WRITES = re.compile(r"savefig|to_\w+\(|save|write|dump|open\([^)]*['\"][wax]|mkdir|imwrite|export")
+_WRITES = re.compile(r"savefig|to_\w+\(|save|write|dump|open\([^)]*['\"][wax]|mkdir|imwrite|export")
 _RAW = re.compile(
     r"https?://(?:raw\.githubusercontent\.com|github\.com)/([\w.-]+)/([\w.-]+)/"
     r"(?:raw/|blob/)?(?:refs/heads/)?([\w./%-]+)"
@@ -45,7 +45,7 @@ def clone(case: Case, failure: Failure) -> bool:
     top = wanted.replace("\\", "/").removeprefix("/content/").strip("/").split("/")[0]
     if not top or "clone" in case.done or (case.work / top).exists():
         return False
-    code = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+    code = code_of(case)
     if not re.search(rf"git clone[^\n]*/{re.escape(top)}(?:\.git)?\b", code):
         return False
     if top.lower() not in case.origin.lower():
@@ -59,7 +59,7 @@ def own_address(case: Case, failure: Failure) -> bool:
     """Read a file of the source itself that the notebook asks the network for."""
     if failure.reason is not Reason.NETWORK:
         return False
-    code = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
+    code = code_of(case)
     for match in _RAW.finditer(code):
         owner, name, inside = match[1], match[2], match[3]
         if match[0] in case.done or name.lower() not in case.origin.lower():
@@ -147,10 +147,17 @@ def _shown(case: Case, wanted: str, found: str, why: str) -> bool:
     if case.boxed is None:
         return False
     path = _without_tilde(wanted)
-    for alias, target in case.aliases:
-        if path.startswith(f"{alias}/"):  # below a folder that is shown already
-            return _linked(case, f"{target}/{path[len(alias) + 1 :]}", found, why)
+    if inside := _inside_shown(case, path):
+        return _linked(case, inside, found, why)
     return any(_aliased(case, alias, target, why) for alias, target in _aliases(path, found))
+
+
+def _inside_shown(case: Case, path: str) -> str:
+    """Return where a path below a folder that is shown already lies in the copy, else ""."""
+    for alias, target in case.aliases:
+        if path.startswith(f"{alias}/"):
+            return f"{target}/{path[len(alias) + 1 :]}"
+    return ""
 
 
 def _linked(case: Case, inside: str, found: str, why: str) -> bool:
@@ -232,37 +239,30 @@ def _producer(case: Case, base: str, why: str) -> bool:
 
 
 def _redirect(case: Case, wanted: str, best: str) -> Modification | None:
-    """Rewrite the literal that leads to a path of the author's computer."""
+    """Rewrite the literal that leads to a path of the author's computer, or its beginning."""
     up = "../" * (len(PurePosixPath(case.path).parts) - 1)
     spelled = wanted.replace("\\\\", "\\")
-    if best:
-        whole = case.apply(lambda work: copies.rewrite(work, case.path, spelled, up + best))
-        if whole:
-            return whole
+    whole = _rewritten(case, spelled, up + best)
+    if whole:
+        return whole
     parts = re.split(r"([\\/])", spelled)
     rest = best.split("/")
     for cut in range(len(parts) - 2, 0, -2):  # prefixes of the path, the longest first
         prefix = "".join(parts[:cut])
         tail = [part for part in parts[cut:] if part not in {"\\", "/", ""}]
-        if len(prefix) < 4 or (
-            best and [p.lower() for p in rest[-len(tail) :]] != [p.lower() for p in tail]
-        ):
+        if len(prefix) < 4 or [p.lower() for p in rest[-len(tail) :]] != [p.lower() for p in tail]:
             continue
-        folder = "/".join(rest[: -len(tail)]) if best else ""
-        new = (up + folder).rstrip("/") or "."
+        new = (up + "/".join(rest[: -len(tail)])).rstrip("/") or "."
         change = _rewritten(case, prefix, new)
         if change:
             return change
-    if not best:
-        here = up.rstrip("/") or "."
-        return case.apply(lambda work: copies.rewrite(work, case.path, spelled, here))
     return None
 
 
 def folder(case: Case, failure: Failure) -> bool:
     """Make an output folder that git did not keep because it was empty, or that was elsewhere."""
     wanted = wanted_path(case, failure)
-    if not wanted or f"dir {wanted}" in case.done or not WRITES.search(failing_lines(failure)):
+    if not wanted or f"dir {wanted}" in case.done or not _WRITES.search(failing_lines(failure)):
         return False
     case.done.add(f"dir {wanted}")
     if "mkdir(" in failing_lines(failure) and "[Errno 2]" in failure.text:
@@ -283,9 +283,8 @@ def _folder_elsewhere(case: Case, wanted: str) -> bool:
     if len(target.parts) < 2 or ".." in target.parts:
         return False
     why = f"{wanted} could not be written"
-    for alias, shown in case.aliases:
-        if str(target).startswith(f"{alias}/"):
-            return _made(case, f"{shown}/{str(target)[len(alias) + 1 :]}", why)
+    if below := _inside_shown(case, str(target)):
+        return _made(case, below, why)
     if not _aliased(case, str(target), inside, why):
         return False
     case.apply(lambda work: copies.make_plain_folder(work, inside))

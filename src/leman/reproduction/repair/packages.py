@@ -12,7 +12,7 @@ from leman.environments.infer import modules_of
 from leman.environments.model import Modification, Want
 from leman.environments.names import distribution_for, is_known, normalise, standard_library
 from leman.reproduction.model import Failure, Reason
-from leman.reproduction.repair.case import failing_lines
+from leman.reproduction.repair.case import code_of, failing_lines, modules_with
 from leman.reproduction.taxonomy import missing_module
 
 if TYPE_CHECKING:
@@ -108,12 +108,7 @@ def of_the_author(case: Case, failure: Failure) -> bool:
     if not match:
         return False
     define = f"def {match[1]}("
-    notebook = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
-    return define in notebook or any(
-        define in path.read_text(encoding="utf-8", errors="replace")
-        for path in case.work.rglob("*.py")
-        if path.is_file() and path.stat().st_size < 1_000_000
-    )
+    return define in code_of(case) or bool(modules_with(case, define))
 
 
 def time(case: Case, failure: Failure) -> bool:

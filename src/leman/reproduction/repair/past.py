@@ -14,7 +14,7 @@ from leman.environments import past as histories
 from leman.environments.infer import modules_of
 from leman.environments.model import Modification
 from leman.reproduction import work as copies
-from leman.reproduction.repair.case import wanted_path
+from leman.reproduction.repair.case import code_of, modules_with, wanted_path
 from leman.reproduction.repair.files import best_of, place
 from leman.reproduction.taxonomy import missing_module
 
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from leman.reproduction.repair.case import Case
 
 _MOST_VERSIONS = 5
-_DOES_NOT_FIT = re.compile(
-    r"(\w+)\(\) (?:missing|got|takes|argument)|has no attribute '(\w+)'"
-    r"|cannot import name '?(\w+)'?"
-)
+_CALLED = re.compile(r"(\w+)\(\) (?:missing|got|takes|argument)")
+_OWN_CLASS = re.compile(r"'(\w+)' object has no attribute|type object '(\w+)' has no attribute")
 _OWN_MODULE = re.compile(r"module '([\w.]+)' has no attribute|from '([\w.]+)'")
 
 
@@ -99,13 +97,14 @@ def older_code(case: Case, failure: Failure) -> bool:
         return False
     states = histories.versions(case.source, path)
     tried = [one for one in case.done if one.startswith(f"older {path} ")]
-    held = histories.contents(case.source, states[1 : _MOST_VERSIONS + 1])
     for one in states[1 : _MOST_VERSIONS + 1]:
         key = f"older {path} {one.after}"
-        content = histories.contents(case.source, (one,)).get(path) if held else None
-        if key in case.done or content is None:
+        if key in case.done:
             continue
         case.done.add(key)
+        content = histories.contents(case.source, (one,)).get(path)
+        if content is None:
+            continue
         change = _as_it_was(case, path, content, f"as of commit {one.commit[:10]}, {one.day}")
         if change:
             return case.note(f"{path} as of {one.day}", failure.text[:100], change)
@@ -131,30 +130,18 @@ def _as_it_was(case: Case, path: str, content: bytes, when: str) -> Modification
 
 def _own_file(case: Case, failure: Failure) -> str:
     """Return the source's own file whose code the error is about, "" for none."""
-    match = _DOES_NOT_FIT.search(failure.text)
-    if not match:
-        return ""
-    module = _OWN_MODULE.search(failure.text)
-    if module:
+    if module := _OWN_MODULE.search(failure.text):
         name = (module[1] or module[2]).split(".")[-1]
-        for folder in modules_of(case.work).get(name, ()):
-            path = PurePosixPath(folder, f"{name}.py").as_posix()
-            if (case.work / path).is_file():
-                return path
-        return ""
-    return _defining(case, next(filter(None, match.groups())))
+        paths = (PurePosixPath(at, f"{name}.py") for at in modules_of(case.work).get(name, ()))
+        return next((path.as_posix() for path in paths if (case.work / path).is_file()), "")
+    if called := _CALLED.search(failure.text):
+        return _defining(case, f"def {called[1]}(")
+    if lacking := _OWN_CLASS.search(failure.text):
+        return _defining(case, f"class {lacking[1] or lacking[2]}")
+    return ""
 
 
-def _defining(case: Case, name: str) -> str:
-    """Return the only module that defines a function or has it in a class; not the notebook."""
-    notebook = (case.work / case.path).read_text(encoding="utf-8", errors="replace")
-    if f"def {name}(" in notebook:
-        return ""
-    found = [
-        path.relative_to(case.work).as_posix()
-        for path in sorted(case.work.rglob("*.py"))
-        if path.is_file()
-        and path.stat().st_size < 1_000_000
-        and f"def {name}(" in path.read_text(encoding="utf-8", errors="replace")
-    ]
+def _defining(case: Case, text: str) -> str:
+    """Return the only module that holds a definition, "" where the notebook has it itself."""
+    found = [] if text in code_of(case) else modules_with(case, text)
     return found[0] if len(found) == 1 else ""
