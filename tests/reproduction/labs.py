@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 # Runs in a process of its own, so that signals can be sent to it.
 PROGRAM = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from launch_samples import environment_at
@@ -156,5 +158,7 @@ def program(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=variables
     ) as process:
         assert process.stdout
-        yield process, Lab(process.stdout.readline().strip(), root, environment, home)
-        process.kill()
+        try:
+            yield process, Lab(process.stdout.readline().strip(), root, environment, home)
+        finally:
+            process.kill()
