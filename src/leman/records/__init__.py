@@ -1,0 +1,1 @@
+"""Records: publish a signed, preserved result that anyone can check."""
