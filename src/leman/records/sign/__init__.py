@@ -1,0 +1,1 @@
+"""Signatures that anyone can check without leman."""
