@@ -22,6 +22,7 @@ from leman.environments.detect.specifiers import consistent
 from leman.environments.index import Index, newest
 from leman.environments.ladder import Trial, climb
 from leman.environments.model import Attempt, Interpreter, Lock, LockedPackage, Modification, Want
+from leman.environments.uv import Question
 from leman.errors import ResolutionError, ToolError
 from leman.findings import Finding
 
@@ -232,6 +233,11 @@ def finish(
             "cutoff": trial.cutoff,
             "cutoff-reason": reason + trial.moved,
             "imports": list(imports),
+            "build": {
+                "dated": trial.dated,
+                "cutoffs": dict(trial.package_cutoffs),
+                "needs": {name: list(needs) for name, needs in trial.build_needs.items()},
+            },
             "packages": [asdict(package) for package in packages],
             "attempts": [asdict(attempt) for attempt in trial.attempts],
             "modifications": [asdict(one) for one in trial.modifications],
@@ -275,6 +281,21 @@ def read(text: str, python: Interpreter) -> Lock:
         modifications=tuple(Modification(**entry) for entry in ours.get("modifications", ())),
         findings=tuple(Finding(**entry) for entry in ours.get("findings", ())),
         imports=tuple(ours.get("imports", ())),
+    )
+
+
+def build_question(lock: Lock) -> Question:
+    """Return what uv needs to know to build a lock's source distributions as of its date."""
+    document = tomllib.loads(lock.text)
+    known = document.get("tool", {}).get("leman", {}).get("build", {})
+    window = max(lock.cutoff, _SETUPTOOLS)  # of locks that do not say
+    return Question(
+        (),
+        lock.python.path,
+        lock.cutoff,
+        package_cutoffs=known.get("cutoffs", {"setuptools": window, "wheel": window}),
+        build_dependencies={name: tuple(needs) for name, needs in known.get("needs", {}).items()},
+        dated=known.get("dated", True),
     )
 
 

@@ -25,6 +25,7 @@ class Source:
     `missing` lists files that the source names but whose content is not here (LFS pointers,
     blobs absent from a partial clone, submodules), relative to `path`.
     `subfolder` says where `path` lies inside the commit's tree (POSIX; empty: it is the top).
+    `locks` are those that came with it: their notebooks run in these environments, no other.
     """
 
     url: str
@@ -37,6 +38,21 @@ class Source:
     missing: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     subfolder: str = ""
+    locks: tuple[GivenLock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenLock:
+    """A lock that came with a source, such as a record's, and the notebooks that it serves.
+
+    `path` is a ``pylock.toml`` or ``conda.lock`` that leman wrote; `python` has three parts
+    (``3.8.18``) and `digest` is the environment's, both as they were where it was locked.
+    """
+
+    path: Path
+    notebooks: tuple[str, ...]
+    python: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

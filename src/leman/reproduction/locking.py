@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leman.config import Settings
     from leman.environments.clock import Wishes
-    from leman.environments.model import Cluster, Environment
+    from leman.environments.model import Cluster, Environment, Source
     from leman.environments.tiers import Tier
     from leman.reproduction.options import Watcher
     from leman.reproduction.plan import Plan
@@ -48,8 +48,8 @@ def pin(
     They are built because only an installation proves that a lock can be installed. Raises
     SourceError, and the reason why no environment could be built where none could.
     """
-    found, workshop = _looked_at(spec, ref, wishes, settings, watcher)
-    made = environments_of(spec, found, replace(workshop, tier=tier), watcher)
+    source, found, workshop = _looked_at(spec, ref, wishes, settings, watcher)
+    made = environments_of(source, found, replace(workshop, tier=tier), watcher)
     return tuple(Pinned(notebooks, environment) for environment, notebooks in made)
 
 
@@ -57,7 +57,7 @@ def look_up(
     spec: str, *, ref: str, wishes: Wishes, settings: Settings, watcher: Watcher
 ) -> tuple[Pinned, ...]:
     """Return the environments that were built for a source before; build nothing."""
-    found, workshop = _looked_at(spec, ref, wishes, settings, watcher)
+    _, found, workshop = _looked_at(spec, ref, wishes, settings, watcher)
     ready = [plan for plan in found if plan.era]
     return tuple(one for pair in clusters(ready, workshop) for one in _known(*pair, workshop))
 
@@ -74,12 +74,12 @@ def _known(cluster: Cluster, group: list[Plan], workshop: Workshop) -> Iterator[
 
 def _looked_at(
     spec: str, ref: str, wishes: Wishes, settings: Settings, watcher: Watcher
-) -> tuple[tuple[Plan, ...], Workshop]:
+) -> tuple[Source, tuple[Plan, ...], Workshop]:
     source = fetch(
         spec, ref=ref, cache=settings.cache, progress=lambda text: watcher.said("", text)
     )
     workshop = open_workshop(settings, isolate("auto"))
-    return look_at_all(source, wishes)[1], workshop
+    return source, look_at_all(source, wishes)[1], workshop
 
 
 def names_for(output: Path, made: tuple[Pinned, ...]) -> tuple[Path, ...]:

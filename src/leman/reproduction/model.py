@@ -172,6 +172,7 @@ class NotebookResult:
     executed: str = ""  # path of the executed notebook inside the report folder
     attempts: tuple[Attempt, ...] = ()
     modifications: tuple[Modification, ...] = ()
+    expected: Comparison | None = None  # with the executed notebook of an earlier run
 
     @property
     def same(self) -> Same:

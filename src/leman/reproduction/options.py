@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from leman.environments.clock import Wishes
 from leman.reproduction.model import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leman.environments.tiers import Tier
     from leman.reproduction.model import NotebookResult
 
@@ -18,7 +20,8 @@ class Options:
     """The settings of one run; `repairs` is how many changes a failing notebook may cost.
 
     `builder` says where packages come from: ``uv`` the package index, ``conda`` its channels,
-    ``auto`` the index, and conda for what it lacks where the source names channels.
+    ``auto`` the index, and conda for what it lacks where the source names channels. `expected`
+    holds, by notebook, the executed one of an earlier run to compare with as well.
     """
 
     wishes: Wishes = field(default_factory=Wishes)
@@ -30,6 +33,7 @@ class Options:
     repairs: int = 12
     rtol: float = 1e-9
     builder: Tier = "auto"
+    expected: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Watcher(Protocol):

@@ -12,7 +12,7 @@ from leman.environments.detect import declared, notebook_files
 from leman.environments.fetch import fetch
 from leman.environments.model import Cluster, Declarations, Environment, Source, Want
 from leman.environments.tiers import Tier, together
-from leman.errors import LemanError, SourceError
+from leman.errors import LemanError, SourceError, SpaceError
 from leman.reproduction.enclosure import refuse_too_wide
 from leman.reproduction.model import Isolation, Limits
 from leman.reproduction.options import Nobody
@@ -136,6 +136,26 @@ def build(
     return [(plan, made) for plan in group]
 
 
+def build_locked(
+    source: Source, chosen: list[Plan], workshop: Workshop, watcher: Watcher
+) -> tuple[list[tuple[Plan, Environment | LemanError]], list[Plan]]:
+    """Return the environments of the plans that have a lock of the source's own, and the rest."""
+    made: list[tuple[Plan, Environment | LemanError]] = []
+    left = {plan.path: plan for plan in chosen}
+    for lock in source.locks:
+        group = [left.pop(path) for path in lock.notebooks if path in left]
+        if not group:
+            continue
+        try:
+            built = workshop.locked(lock, lambda text: watcher.said("", text))
+            made += [(plan, built) for plan in group]
+        except SpaceError:
+            raise
+        except LemanError as error:
+            made += [(plan, error) for plan in group]
+    return made, list(left.values())
+
+
 def look_at_all(
     source: Source, wishes: Wishes | None = None
 ) -> tuple[Declarations, tuple[Plan, ...]]:
@@ -192,7 +212,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
         refuse_too_wide(source.path)  # now rather than when all is built
     workshop = open_workshop(chosen, kept_apart, tier=builder)
     declared, found = look_at_all(source, Wishes(python, date))
-    made = environments_of(spec, found, workshop, heard)
+    made = environments_of(source, found, workshop, heard)
     work, script = source.path, declared.post_build
 
     def fill(copy: Path) -> None:
@@ -211,7 +231,7 @@ def prepare(  # noqa: PLR0913 - the options of `leman launch`
 
 
 def environments_of(
-    spec: str, found: tuple[Plan, ...], workshop: Workshop, heard: Watcher
+    source: Source, found: tuple[Plan, ...], workshop: Workshop, heard: Watcher
 ) -> tuple[tuple[Environment, tuple[str, ...]], ...]:
     """Return the environments of a source's plans, built where they were not, with their notebooks.
 
@@ -220,18 +240,20 @@ def environments_of(
     ready = [plan for plan in found if plan.era]
     if not ready:
         raise SourceError(
-            f"{spec} has no Python notebook" + (f": {found[0].message}" if found else ""),
+            f"{source.url} has no Python notebook" + (f": {found[0].message}" if found else ""),
             hint="leman opens and locks notebooks (.ipynb) whose language is Python 3.",
         )
     made: dict[str, tuple[Environment, list[str]]] = {}
     failed: LemanError | None = None
-    for cluster, group in clusters(ready, workshop):
-        for plan, result in build(cluster, group, workshop, heard):
-            if isinstance(result, LemanError):
-                failed = result
-                heard.said(plan.path, f"no environment: {result.message}")
-            else:
-                made.setdefault(result.digest, (result, []))[1].append(plan.path)
+    pairs, rest = build_locked(source, ready, workshop, heard)
+    for cluster, group in clusters(rest, workshop):
+        pairs += build(cluster, group, workshop, heard)
+    for plan, result in pairs:
+        if isinstance(result, LemanError):
+            failed = result
+            heard.said(plan.path, f"no environment: {result.message}")
+        else:
+            made.setdefault(result.digest, (result, []))[1].append(plan.path)
     if not made and failed:
         raise failed
     return tuple((one, tuple(filter(None, names))) for one, names in made.values())

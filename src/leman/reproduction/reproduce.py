@@ -28,7 +28,7 @@ from leman.reproduction.model import (
 from leman.reproduction.options import Nobody, Options, Watcher
 from leman.reproduction.plan import Plan
 from leman.reproduction.post_build import Setting, post_build
-from leman.reproduction.prepare import build, clusters, look_at
+from leman.reproduction.prepare import build, build_locked, clusters, look_at
 from leman.reproduction.run import isolate
 from leman.reproduction.single import Place, run_one
 from leman.reproduction.start import with_start
@@ -139,6 +139,8 @@ def _results(
             done[plan.path] = _not_run(plan)
             run.watcher.finished(done[plan.path])
     pairs: list[tuple[Plan, Environment | LemanError]] = []
+    given, ready = build_locked(run.source, ready, run.workshop, run.watcher)
+    pairs += given
     for cluster, group in _grouped(ready, run, done):
         pairs += build(cluster, group, run.workshop, run.watcher)
     order = {plan.path: number for number, plan in enumerate(found)}

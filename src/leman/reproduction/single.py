@@ -288,18 +288,34 @@ class _Worker:
         if case.order:
             restore_order(self.out, case.order)
         stored = as_format_4(self.plan.document or {})
-        if not has_outputs(stored):
-            return replace(result, comparison=Comparison((), Same.NOT_COMPARED))
-        new = _load(execution.notebook)
-        comparison = compare(stored, new, None, rtol=self.options.rtol)
-        runs = result.runs
-        if comparison.same in {Same.NO, Same.NOT_COMPARED} and self.place.again is not None:
+        new, earlier = _load(execution.notebook), self.options.expected.get(case.path)
+        result = self._judged(result, stored, earlier, new, None)
+        unsure = {Same.NO, Same.NOT_COMPARED} & {
+            one.same for one in (result.comparison, result.expected) if one and one.outputs
+        }
+        if unsure and self.place.again is not None:
             self.watcher.said(case.path, "running a second time")
             second = self._again(case, environment)
-            runs += 1
+            result = replace(result, runs=result.runs + 1)
             if second is not None:
-                comparison = compare(stored, new, second, rtol=self.options.rtol)
-        return replace(result, comparison=comparison, runs=runs)
+                result = self._judged(result, stored, earlier, new, second)
+        return result
+
+    def _judged(
+        self,
+        result: NotebookResult,
+        stored: dict[str, Any],
+        earlier: dict[str, Any] | None,
+        new: dict[str, Any],
+        second: dict[str, Any] | None,
+    ) -> NotebookResult:
+        """Compare with what the author stored and, if it is given, with an earlier run."""
+        rtol, nothing = self.options.rtol, Comparison((), Same.NOT_COMPARED)
+        return replace(
+            result,
+            comparison=compare(stored, new, second, rtol=rtol) if has_outputs(stored) else nothing,
+            expected=compare(earlier, new, second, rtol=rtol) if earlier else None,
+        )
 
     def _again(self, case: Case, environment: Environment) -> dict[str, Any] | None:
         work = self.place.again

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman import sandbox
+from leman.backends import load
+from leman.environments import given, shelf
 from leman.environments import lock as locks
-from leman.environments import shelf
 from leman.environments.build import UvBuilder
 from leman.environments.clock import within_life
 from leman.environments.holds import hold
@@ -20,9 +21,11 @@ from leman.environments.model import Attempt, Interpreter, Modification
 from leman.environments.names import HEAVY
 from leman.environments.pythons import choose, interpreters, nearest
 from leman.environments.tiers import (
+    BUILDERS,
     NO_NEED,
     CondaNeed,
     CondaPlace,
+    MakesConda,
     Tier,
     build_with_conda,
     conda_not_used,
@@ -35,6 +38,7 @@ from leman.errors import (
     NoPythonError,
     ResolutionError,
     SpaceError,
+    ToolError,
 )
 from leman.files import write_atomic
 
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from leman.config import Settings
-    from leman.environments.model import Environment, Era, Want
+    from leman.environments.model import Environment, Era, GivenLock, Want
     from leman.reproduction.model import Isolation
 
 RULES = 5  # raise it when the ladder or the defaults change, so that no old answer is reused
@@ -171,6 +175,31 @@ class Workshop:
             write_atomic(self._memo(key), json.dumps({"digest": built.digest}))
             return built
         raise last or EnvironmentBuildError("no environment could be built")
+
+    def locked(self, lock: GivenLock, progress: Callable[[str], None]) -> Environment:
+        """Return the environment of a lock that came with a source; nothing is resolved.
+
+        Raises NoPythonError where this machine lacks its Python, EnvironmentBuildError where a
+        package is not to be had or does not build.
+        """
+        text = given.text_of(lock)
+        if given.is_condas(text):
+            known, channels = given.read_conda(lock, text)
+            make: MakesConda = load(BUILDERS, "conda")
+            addresses = dict(self.settings.conda_channels)
+            boxed = self.isolation.level == "sandbox"
+            builder = make(self.settings.home, channels, addresses=addresses, sandboxed=boxed)
+            return builder.install(known, progress=progress)
+        python = given.exactly(lock, self.interpreters_for(given.era_of(lock)))
+        found = given.read(lock, text, python)
+        try:
+            question = locks.build_question(found)
+            return self.builder.install(found, progress=progress, question=question)
+        except ToolError as error:
+            raise EnvironmentBuildError(
+                f"the locked packages could not be installed: {error.output.strip()[-600:]}",
+                hint="Without the network only what this machine has in its cache can be had.",
+            ) from error
 
     def known(
         self,
