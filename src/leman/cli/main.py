@@ -15,6 +15,9 @@ from leman.errors import LemanError
 COMMANDS = {
     "run": ("leman.cli.run:run", "Run a source's notebooks again and compare every output."),
     "launch": ("leman.cli.launch:launch", "Open a source in JupyterLab, as of its date."),
+    "publish": ("leman.cli.publish:publish", "Make a signed record of a source and its run."),
+    "verify": ("leman.cli.verify:verify", "Answer five questions about a record."),
+    "sign": ("leman.cli.sign:sign", "Add a signature or a time stamp to a record."),
     "env": ("leman.cli.env:env", "Look at, lock and remove environments."),
 }
 
@@ -46,7 +49,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="leman")
 def cli() -> None:
-    """Run any repository's notebooks again, in the environment of their date."""
+    """Run any repository's notebooks again; publish and verify what they show."""
 
 
 def main() -> None:

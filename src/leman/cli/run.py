@@ -86,7 +86,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's 
     with Screen(quiet=given["as_json"]) as screen:
         source = _source(given["source"], given["ref"], given["notebooks"], own.cache, screen)
         report = reproduce(
-            source, output=output, settings=own, options=_options(given), watcher=screen
+            source, output=output, settings=own, options=options_of(given), watcher=screen
         )
         page = write(report, output)
     _show(report, output, page, as_json=given["as_json"])
@@ -125,7 +125,8 @@ def _source(spec: str, ref: str, notebooks: tuple[str, ...], cache: Path, screen
     return replace(source, notebooks=notebooks) if notebooks else source
 
 
-def _options(given: dict[str, Any]) -> Options:
+def options_of(given: dict[str, Any]) -> Options:
+    """Return the options of a run from what the command line gave."""
     import re  # noqa: PLC0415
 
     from leman.environments.clock import Wishes  # noqa: PLC0415

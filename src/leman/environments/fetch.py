@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # Order is policy: the narrower pattern first. A Zenodo page and a zip on a server are addresses
 # that git would take for repositories; a bare git directory is a folder, too. Folders come last
 # because every path fits; one that looks like something else can be written with "./".
+# A record is a folder too, and comes first.
 PROVIDERS = {
+    "record": Backend("leman.records.source:FromRecord"),
     "invenio": Backend("leman.environments.providers.invenio:Invenio"),
     "archive": Backend("leman.environments.providers.archive:Archive"),
     "git": Backend("leman.environments.providers.git:Git"),
@@ -27,10 +29,10 @@ PROVIDERS = {
 }
 
 FORMS = (
-    "a folder (.), a notebook (file.ipynb), a git address (https://host/owner/name, ssh://, "
-    "git@host:owner/name, file://), gh:owner/name, gl:owner/name, a page of a repository "
+    "a folder (.), a record, a notebook (file.ipynb), a git address (https://host/owner/name, "
+    "ssh://, git@host:owner/name, file://), gh:owner/name, gl:owner/name, a page of a repository "
     "(…/tree/REF/folder, …/blob/REF/file.ipynb), a bare git directory, an archive (path or "
-    "address of .zip, .tar, .tar.gz, .tar.bz2, .tar.xz), a DOI or a record "
+    "address of .zip, .tar, .tar.gz, .tar.bz2, .tar.xz), a DOI or a deposit "
     "(10.5281/zenodo.NUMBER, https://zenodo.org/records/NUMBER)"
 )
 
@@ -50,7 +52,8 @@ def fetch(
         provider: Provider = load(PROVIDERS, name)()
         address = provider.detect(spec)
         if address is not None:
-            return provider.fetch(address, ref=ref, into=cache, progress=progress)
+            found = provider.fetch(address, ref=ref, into=cache, progress=progress)
+            return found if name == "record" else _inside(found, cache, progress)
     if Path(spec).is_file():
         raise SourceError(
             f"{spec} is neither a notebook nor an archive that leman reads",
@@ -60,3 +63,22 @@ def fetch(
         f"there is no file or folder called {spec!r} here, and it is no address that leman knows",
         hint=f"Give {FORMS}.",
     )
+
+
+def _inside(found: Source, cache: Path, progress: Callable[[str], None]) -> Source:
+    """Return the source of the record that an archive or a deposit turned out to hold."""
+    provider: Provider = load(PROVIDERS, "record")()
+    for path in (found.path, *_only_folder(found.path)):
+        address = provider.detect(str(path))
+        if address is not None:
+            return provider.fetch(address, ref="", into=cache, progress=progress)
+    return found
+
+
+def _only_folder(path: Path) -> tuple[Path, ...]:
+    """Return the folder of a deposit that holds an unpacked archive, if there is but one."""
+    try:
+        folders = [one for one in path.iterdir() if one.is_dir() and not one.is_symlink()]
+    except OSError:
+        return ()
+    return tuple(folders) if len(folders) == 1 else ()
