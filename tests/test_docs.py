@@ -114,7 +114,8 @@ def test_every_finding_is_documented() -> None:
     """The page of findings has a row for each code that the source can report, and no other."""
     used = literal_arguments("Finding", position=0, keyword="code")
     used |= literal_arguments("finding", position=0, keyword="code")
-    used |= literal_arguments("about_missing", position=0, keyword="code")
+    for maker in ("about_missing", "_problem", "_odd", "_several"):
+        used |= literal_arguments(maker, position=0, keyword="code")
     assert sorted(rows(text_of("findings.md"))) == sorted(used | set(FINDING_CODES))
 
 
@@ -167,7 +168,7 @@ def shown_lines() -> list[tuple[str, str]]:
             continue
         name = page.relative_to(ROOT).as_posix()
         found = re.findall(r"^(?:\$ |    )(.*)$", page.read_text(), re.MULTILINE)
-        lines += [(name, line.split("|")[0].split(">")[0]) for line in found]
+        lines += [(name, re.split(r" (?:[|]+|>) ", line)[0]) for line in found]
     return lines
 
 
