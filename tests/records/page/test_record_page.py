@@ -204,14 +204,15 @@ def test_a_record_with_next_to_nothing_has_a_page(tmp_path: Path) -> None:
 def test_pictures_beside_a_notebook_and_attached_ones_are_shown(tmp_path: Path) -> None:
     """An author's picture comes from the source folder or the cell, and keeps its words."""
     cell = text(
-        "![The sun](figures/sun%201.jpg) ![](attachment:moon.png)",
+        "![The sun](figures/sun%201.jpg) ![](attachment:moon.png)"
+        f" <img src='data:image/png;base64,{noise(20)}'>",
         attachments={"moon.png": {"image/png": picture()}},
     )
     facts, place = record(tmp_path, a=notebook(cell))
     (place / "source/figures").mkdir()
     (place / "source/figures/sun 1.jpg").write_bytes(base64.b64decode(picture("JPEG")))
     images = parse(as_html(facts, place)).named("img")
-    assert [one["alt"] for one in images] == ["The sun", "attachment:moon.png"]
+    assert [one["alt"] for one in images] == ["The sun", "moon.png", "picture"]
     assert str(images[0]["src"]).startswith("data:image/jpeg;base64,")
 
 

@@ -23,7 +23,7 @@ from leman.reproduction.report.text import cut, shown, storable
 if TYPE_CHECKING:
     from leman.records.page.notebooks import Shown
 
-MOST_LISTED = 500  # rows of a list; more are counted
+MOST_LISTED = 300  # rows of a list; more are counted
 _LONGEST_ABSTRACT = 20_000  # characters
 _OPEN = 1  # notebooks that stand open from the start, if there are no more than these
 _LONGEST_ADDRESS = 2_000
@@ -108,7 +108,7 @@ def _described(facts: dict[str, Any], data: Path, iso: str) -> dict[str, Any]:
     version, doi = read.text(known.get("version")), read.doi(read.text(known.get("doi")))
     licence = read.text(known.get("licence"))
     url = read.web(read.text(read.table(facts.get("source")).get("url")))
-    names = [one.name for one in people]
+    names = [cut(one.name, 200) for one in people]
     abstract = known.get("abstract")
     place = Place(data, "", Outline("abstract-", level=2), Room(10**6, 0))
     given = abstract[:_LONGEST_ABSTRACT] if isinstance(abstract, str) else ""
@@ -168,7 +168,7 @@ def _exempt(
         page = numbers.get(path)
         there = page is not None and cell < len(page.cells)
         anchor = f"n{page.number}-cell-{cell + 1}" if page and there else ""
-        found.append({"path": path, "cell": cell + 1, "tag": tag, "anchor": anchor})
+        found.append({"path": cut(path, 500), "cell": cell + 1, "tag": tag, "anchor": anchor})
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST_LOCK = 16 * 1024**2  # bytes
-_LONGEST = 2_000  # characters of one fact
+_LONGEST = 1_000  # characters of one fact
 
 # What each answer answers, said beside it.
 QUESTIONS: dict[Question, tuple[str, str]] = {

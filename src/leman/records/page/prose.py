@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from leman.records.page import pictures
 from leman.records.page.formulae import with_formulae
-from leman.reproduction.report.text import without_colours
+from leman.reproduction.report.text import cut, without_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from leman.records.page.pictures import Picture
     from leman.records.page.room import Room
 
-LONGEST = 200_000  # characters of one text that is parsed
+LONGEST = 60_000  # characters of one text that is parsed, pictures in it not counted
+_LONGEST_HTML = 200_000  # characters
 _DEEPEST = 120  # elements inside one another; the time to parse grows with its square
 _MOST_HEADINGS = 200  # of one notebook
 
@@ -46,6 +47,7 @@ _SCHEMES = ("http", "https", "mailto")
 _REORDERS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_PICTURE = re.compile(r"data:(image/[a-z+]{3,10});base64,([A-Za-z0-9+/]{200,}={0,2})")
 _ELEMENT = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 # Elements that close themselves do not nest, however often they are opened.
 _CLOSED = "area base br col dd dt embed hr img input li link meta option p source td th tr wbr"
@@ -103,8 +105,9 @@ def visible(text: str) -> str:
 
 def markdown(text: str, place: Place) -> Markup:
     """Return Markdown (CommonMark with tables, raw HTML allowed) as harmless markup."""
+    text, place = _lifted(text, place)
     if len(text) > LONGEST:
-        return Markup("<pre>{}</pre>").format(visible(text[:LONGEST]))
+        return Markup("<pre>{}</pre>").format(cut(visible(text), LONGEST))
     parser = _parser()
     tokens = parser.parse(visible(text))
     for token in tokens:
@@ -118,9 +121,10 @@ def markdown(text: str, place: Place) -> Markup:
 
 def cleaned(text: str, place: Place) -> Markup:
     """Return HTML as harmless markup; too deep or too long HTML comes back as text."""
+    text, place = _lifted(text, place)
     html = _without(_without(visible(text), "script"), "style")
-    if len(html) > 2 * LONGEST or _depth(html) > _DEEPEST:
-        return Markup("<pre>{}</pre>").format(html[:LONGEST])
+    if len(html) > _LONGEST_HTML or _depth(html) > _DEEPEST:
+        return Markup("<pre>{}</pre>").format(cut(html, LONGEST))
     cleaner = Cleaner(
         tags=_TAGS,
         attributes=_may_stay,
@@ -130,6 +134,22 @@ def cleaned(text: str, place: Place) -> Markup:
         filters=[partial(_Addresses, place=place)],
     )
     return Markup(cleaner.clean(html))  # noqa: S704 - this is what cleans
+
+
+def _lifted(text: str, place: Place) -> tuple[str, Place]:
+    """Take pictures out of a text and attach them, so that no parser reads their megabytes."""
+    taken: dict[str, Any] = {}
+
+    def name(found: re.Match[str]) -> str:
+        taken[f"inside-{len(taken)}"] = {found[1]: found[2]}
+        return f"attachment:inside-{len(taken) - 1}"
+
+    left = _PICTURE.sub(name, text)
+    return (
+        (left, replace(place, attachments={**place.attachments, **taken}))
+        if taken
+        else (text, place)
+    )
 
 
 def words(markup: Markup) -> str:
@@ -223,7 +243,11 @@ class _Addresses(Filter):  # type: ignore[misc]
 
     def _picture(self, source: str, alternative: str) -> list[dict[str, Any]]:
         found = _found(source, self.place)
-        name = unquote(source.rpartition("/")[2])[:80] if not source.startswith("data:") else ""
+        name = (
+            unquote(source.rpartition("/")[2].removeprefix("attachment:"))[:80]
+            if not source.startswith(("data:", "attachment:inside-"))
+            else ""
+        )
         alternative = " ".join(alternative.split())[:500] or name or "picture"
         if found and self.place.room.holds_picture(len(found.address)):
             size = {"width": found.width, "height": found.height} if found.width else {}
