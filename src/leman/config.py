@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -12,6 +12,7 @@ from leman.errors import ConfigError
 
 SETTINGS = {
     "LEMAN_CONDA_CHANNELS": "addresses of conda channels, such as conda-forge=https://… defaults=…",
+    "LEMAN_DEPOSIT_TOKEN": "token for the server that `leman deposit` takes a record to",
     "LEMAN_HOME": "folder for environments, cache, keys and logs",
     "LEMAN_INDEX_URL": "package index to use instead of uv's default (a PEP 503/691 address)",
     "LEMAN_QUOTA_GB": "size that `leman env prune` brings environments and cache down to, in GB",
@@ -28,6 +29,7 @@ class Settings:
     quota_gb: float = 40.0
     python_folders: tuple[Path, ...] = ()
     conda_channels: tuple[tuple[str, str], ...] = ()  # name → where it is instead
+    deposit_token: str = field(default="", repr=False)  # a secret: shown by nothing
 
     @property
     def environments(self) -> Path:
@@ -65,6 +67,7 @@ def settings() -> Settings:
         quota_gb=quota_gb,
         python_folders=tuple(Path(part) for part in folders.split(os.pathsep) if part),
         conda_channels=_channels(os.environ.get("LEMAN_CONDA_CHANNELS", "")),
+        deposit_token=os.environ.get("LEMAN_DEPOSIT_TOKEN", ""),
     )
 
 

@@ -85,9 +85,10 @@ def test_without_isolation_the_same_notebook_gives_the_same(
     """Level "none" runs the kernel as a plain process, without variables that would change it."""
     monkeypatch.setenv("MPLBACKEND", "module://elsewhere")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("LEMAN_DEPOSIT_TOKEN", "elsewhere, and a secret")
     notebook = write(
         work / "a.ipynb",
-        "import os, sys; ('/nowhere' in sys.path, 'elsewhere' in os.environ.get('MPLBACKEND', ''))",
+        "import os, sys; ('/nowhere' in sys.path, 'elsewhere' in str(os.environ))",
         "import subprocess; sleeper = subprocess.Popen(['sleep', '600'], start_new_session=True)",
         "sleeper.pid",
     )

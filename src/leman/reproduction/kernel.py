@@ -265,7 +265,10 @@ def _environment_marks(python: Path) -> dict[str, str]:
 
 def _own_variables(place: Place, folder: Path) -> dict[str, str]:
     """Return this process's variables without those that would change what the kernel does."""
-    dropped = ("PYTHON", "JUPYTER", "JPY", "IPYTHON", "MPLBACKEND", "VIRTUAL_ENV", "CONDA_", "_CE_")
+    dropped = (
+        *("PYTHON", "JUPYTER", "JPY", "IPYTHON", "MPLBACKEND", "VIRTUAL_ENV", "CONDA_", "_CE_"),
+        "LEMAN_DEPOSIT_TOKEN",  # the user's secret, of no use to a notebook
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     path = f"{place.python.parent}:{kept.get('PATH', boxes.SYSTEM_PATH)}"
     settings = {"IPYTHONDIR": str(folder / "ipython"), "LANG": "C.UTF-8"}

@@ -9,8 +9,11 @@ import sys
 import threading
 from pathlib import Path
 
-# What is set for leman's own interpreter must not reach the notebooks' kernels and terminals.
-_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE")
+# What is set for leman itself must not reach the notebooks' kernels and terminals.
+_OURS = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE"),
+    "LEMAN_DEPOSIT_TOKEN",
+)
 _FOLDERS = {
     "JUPYTER_CONFIG_DIR": "config",
     "JUPYTER_CONFIG_PATH": "config",  # before what the machine or the environment configures
