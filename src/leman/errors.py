@@ -9,7 +9,8 @@ LemanError                 exit code 2: leman could not start, or could not go o
 │   └── ResolutionError    the package index has no answer to what the source needs
 ├── ToolError              an outside program failed; its own words are kept
 ├── SpaceError             the disk is full or a quota is used up
-└── IsolationError         the isolation that was asked for cannot be had on this machine
+├── IsolationError         the isolation that was asked for cannot be had on this machine
+└── DepositError           a server did not take a record; what it has taken stays there
 """
 
 from __future__ import annotations
@@ -65,3 +66,7 @@ class SpaceError(LemanError):
 
 class IsolationError(LemanError):
     """The isolation that was asked for cannot be had on this machine."""
+
+
+class DepositError(LemanError):
+    """A server did not take a record; what it has taken stays there."""

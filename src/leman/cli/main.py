@@ -18,6 +18,7 @@ COMMANDS = {
     "publish": ("leman.cli.publish:publish", "Make a signed record of a source and its run."),
     "verify": ("leman.cli.verify:verify", "Answer five questions about a record."),
     "sign": ("leman.cli.sign:sign", "Add a signature or a time stamp to a record."),
+    "deposit": ("leman.cli.deposit:deposit", "Bring a record to Zenodo, as a draft."),
     "env": ("leman.cli.env:env", "Look at, lock and remove environments."),
 }
 

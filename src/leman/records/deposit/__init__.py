@@ -1,0 +1,1 @@
+"""Records taken to an archive on the network: a draft first, made public when its author says."""
