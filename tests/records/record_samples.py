@@ -67,7 +67,7 @@ def write_source(folder: Path) -> Path:
     (folder / "requirements.txt").write_text("")
     (folder / "runtime.txt").write_text("python-3.11-2024-05-01\n")
     (folder / "data" / "heights.csv").write_text("\n".join(map(str, HEIGHTS)) + "\n")
-    (folder / "data" / "odd name, 100 % é.txt").write_text("x\n")
+    (folder / "data" / "odd name, é.txt").write_text("x\n")
     (folder / "sub" / "again.csv").symlink_to("../data/heights.csv")
     (folder / "leaves").symlink_to("/etc/hostname")
     (folder / ".env").write_text("TOKEN=not-for-others\n")

@@ -165,7 +165,9 @@ def _missing_and_unlisted(contents: Contents) -> Iterator[Finding]:
     yield from _several("unlisted", _unlisted(contents), "no manifest lists it")
     for path, size in files.items():
         if _grows(path) and size > LARGEST_SIDE_FILE:
-            yield _problem("side-file-too-large", path, f"it has {size} bytes, more than any such file")
+            yield _problem(
+                "side-file-too-large", path, f"it has {size} bytes, more than any such file"
+            )
 
 
 def _unlisted(contents: Contents) -> Iterator[str]:
