@@ -55,7 +55,7 @@ def is_environment(text: str) -> bool:
 
 def load(name: str, text: str) -> tuple[Any, list[Item]]:
     """Parse YAML; a broken text is repaired (tabs, merge conflicts) or given up with a finding."""
-    if _too_deep(text):
+    if too_deep(text):
         seen = finding("unreadable-file", name, f"{name} is nested deeper than any environment")
         return None, [seen]
     try:
@@ -76,7 +76,7 @@ def load(name: str, text: str) -> tuple[Any, list[Item]]:
     ]
 
 
-def _too_deep(text: str) -> bool:
+def too_deep(text: str) -> bool:
     """Say whether a text nests so deep that libyaml would exhaust the stack of this process."""
     if re.search(r"(?:[-?:]\s+){50}", text):
         return True
