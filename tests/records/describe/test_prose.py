@@ -27,6 +27,18 @@ def test_a_readme_gives_title_and_abstract(content: str) -> None:
     assert title_and_abstract(content) == ("Title", TEXT)
 
 
+@pytest.mark.parametrize("heading", ["Introduction", "README", "Set up:", "Installation"])
+def test_a_heading_that_any_work_may_have_is_no_title(heading: str) -> None:
+    """What comes after it still says what the work is about."""
+    assert title_and_abstract(f"# {heading}\n\n{TEXT}\n") == ("", TEXT)
+
+
+def test_a_line_that_leads_to_something_else_is_no_abstract() -> None:
+    """Neither a line of authors nor one that ends with a colon says what the work is about."""
+    content = f"# Title\n\nAuthor: Ada Lovelace, Society\n\nThis is the code for:\n\n{TEXT}\n"
+    assert title_and_abstract(content) == ("Title", TEXT)
+
+
 @pytest.mark.parametrize("content", ["", "\n\n", "-----\n", "#\n", "```\n# x\n", "| a | b |\n"])
 def test_what_has_no_heading_gives_no_title(content: str) -> None:
     """Nothing is made up."""

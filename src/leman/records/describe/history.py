@@ -35,16 +35,7 @@ def read_history(git_dir: _Path, revision: str = "") -> Said:
         listed = _listed(git_dir, commit) if commit else ""
     except (LemanError, OSError, ValueError):  # a history that git cannot walk says nothing
         return Said("history")
-    counts: dict[str, int] = {}
-    spelled: dict[str, str] = {}
-    for one in listed.splitlines():
-        if not (match := _LINE.match(one)):
-            continue
-        name = line(match[2])
-        if name and not _BOT.search(name) and not _BOT.search(match[3] or ""):
-            counts[name.casefold()] = counts.get(name.casefold(), 0) + int(match[1])
-            spelled.setdefault(name.casefold(), name)
-    names = [spelled[key] for key in sorted(counts, key=lambda key: (-counts[key], key))]
+    names = _people(listed)
     if not names:
         return Said("history")
     shown = names[:_MOST_NAMES]
@@ -53,6 +44,33 @@ def read_history(git_dir: _Path, revision: str = "") -> Said:
     fix = "Check the names, and write a CITATION.cff or give --author for each."
     told = finding("authors-from-history", "history", message, fix)
     return Said("history", authors=tuple(map(Person, shown)), findings=(told,))
+
+
+def _people(listed: str) -> list[str]:
+    """Return names by number of commits; one person under two names or addresses counts once.
+
+    Two lines are one person where the address is the same, or the letters of the name are
+    ("NoraLoose", "Nora Loose"); the name that looks most like one is kept.
+    """
+    people: list[tuple[int, str]] = []  # commits, name
+    known: dict[str, int] = {}  # letters of a name, or an address → place in that list
+    for one in listed.splitlines():
+        match = _LINE.match(one)
+        name = line(match[2]) if match else ""
+        if not match or not name or _BOT.search(name) or _BOT.search(match[3] or ""):
+            continue
+        letters = re.sub(r"[\W_]+", "", name.casefold())
+        marks = [mark for mark in (letters, (match[3] or "").casefold()) if mark]
+        same = {known[mark] for mark in marks if mark in known}
+        joined = [people[place] for place in sorted(same)] + [(int(match[1]), name)]
+        for place in same:
+            people[place] = (0, "")
+        full = max((spelled for _, spelled in joined), key=lambda one: one.count(" "))
+        people.append((sum(count for count, _ in joined), full))
+        known |= {mark: len(people) - 1 for mark, place in known.items() if place in same}
+        known |= dict.fromkeys(marks, len(people) - 1)
+    people.sort(key=lambda person: (-person[0], person[1]))
+    return [name for count, name in people if count]
 
 
 def _listed(git_dir: _Path, commit: str) -> str:

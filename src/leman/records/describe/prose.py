@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _README = re.compile(r"(?i)^read_?me(?:\.(?:md|markdown|rst|txt))?$")
 _LARGEST = 2_000_000  # bytes of a README
 _LARGEST_NOTEBOOK = 32_000_000  # bytes
+_NO_TITLE = frozenset(
+    {
+        *("abstract", "basics", "code", "contents", "data", "description", "getting started"),
+        *("imports", "installation", "introduction", "overview", "paper", "readme"),
+        *("requirements", "set up", "setup", "table of contents", "usage"),
+    }
+)
+_NO_ABSTRACT = re.compile(r"(?i)(?:©|copyright\b|authors?\b|by )|.*:$")
 # A title and a paragraph stand near the beginning; and no expression below is slow on so little.
 _MOST_CHARACTERS = 40_000
 _LONGEST = 2_000  # characters of a line
@@ -79,7 +87,8 @@ def title_and_abstract(content: str) -> tuple[str, str]:
         title = _inline(match[2])
         after = 0
     paragraph = next(_paragraphs(lines[after:], title), "")
-    return line(title), text(paragraph)
+    title = title.rstrip(" :")
+    return "" if title.casefold() in _NO_TITLE else line(title), text(paragraph)
 
 
 def _without_comments(content: str) -> str:
@@ -120,7 +129,8 @@ def _paragraphs(lines: list[str], title: str) -> Iterator[str]:
             gathered.append(one)
             continue
         paragraph = _inline(" ".join(gathered))
-        if prose and not _RULE.match(one) and len(paragraph) >= _SHORTEST and paragraph != title:
+        good = len(paragraph) >= _SHORTEST and not _NO_ABSTRACT.match(paragraph)
+        if prose and good and not _RULE.match(one) and paragraph != title:
             yield paragraph
         gathered = []
 
