@@ -146,7 +146,8 @@ def _show(done: Published) -> None:
 
     for finding in done.findings:
         fix = f" {finding.fix}" if finding.fix else ""
-        click.echo(f"{finding.severity}: {finding.where}: {finding.message}.{fix}", err=True)
+        where = f"{finding.where}: " if finding.where else ""
+        click.echo(f"{finding.severity}: {where}{finding.message}.{fix}", err=True)
     for out in done.record.facts["source"]["left_out"]:
         click.echo(f"left out: {out['path']}: {out['why']}", err=True)
     for line in lines_of_facts(done.record.facts):

@@ -119,7 +119,9 @@ def publish(
         watcher.said("", "packing")
         packed = pack(source.path, root / SOURCE, wanted.elsewhere)
         _unchanged(job, source)
-        description, findings = describe(source.path, source.git_dir, wanted.wishes)
+        description, findings = describe(
+            source.path, source.git_dir, job.wanted.wishes, revision=source.revision
+        )
         made = compose.Made(
             source,
             url,
@@ -132,7 +134,7 @@ def publish(
         answers = compose.answers_of(
             report,
             signer=key.fingerprint if key else "",
-            stamped=wanted.timestamp if key else "",
+            stamped=_authority(wanted.timestamp) if key else "",
         )
         facts = compose.compose(made, answers)
         number = _seal(root, facts, packed.references, watcher)
@@ -142,6 +144,10 @@ def publish(
             name = add_signature(root, key, stamping=stamping(wanted, settings))
         _appear(root, output)
     return Published(Record(number, output, facts), key, name, findings)
+
+
+def _authority(where: str) -> str:
+    return "an authority of the publisher's own" if where == "own" else where
 
 
 def stamping(wanted: Wanted, settings: Settings) -> Stamping | None:

@@ -94,7 +94,7 @@ def _given(wishes: Wishes) -> Said:
         person, more = people.author(one, "--author")
         found += more
         authors += [person] if person else []
-    licence, more = named(wishes.licence, "--licence")
+    licence, more = named(wishes.licence, "--license")
     return Said(
         "given",
         title=line(wishes.title),
@@ -146,7 +146,7 @@ def _differing(description: Description, given: Said, texts: Said) -> list[Findi
     if _comparable(holds) & _comparable(says):
         return []  # one of several, or one text of two
     message = f"{', '.join(description.origins[:1])} says {says}, but {texts.origin} is {holds}"
-    fix = "Make the two agree, or say with --licence what holds."
+    fix = "Make the two agree, or say with --license what holds."
     return [finding("licence-differs", texts.origin, message, fix)]
 
 
@@ -171,7 +171,7 @@ def _missing(description: Description) -> list[Finding]:
     if not description.licence:
         message = "nothing says what others may do with the work, so by law they may do little"
         fix = "Add a file LICENSE (such as CC-BY-4.0 for texts and data, MIT or BSD-3-Clause for"
-        fix += " code), or give --licence."
+        fix += " code), or give --license."
         found.append(finding("licence-missing", "", message, fix))
     if not description.abstract:
         fix = "Write a paragraph in the README, or give --abstract."

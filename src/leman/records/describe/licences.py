@@ -217,17 +217,17 @@ def read_licences(tree: Tree) -> Said:
     origin = next(iter(seen.values()), "") or unknown
     if not seen and unknown:
         message = f"the licence in {unknown} was not recognised"
-        fix = "Name it with --licence, by an identifier of https://spdx.org/licenses."
+        fix = "Name it with --license, by an identifier of https://spdx.org/licenses."
         found.append(finding("licence-unknown", unknown, message, fix))
     if len(seen) > 1:
         message = f"licences were found in {', '.join(dict.fromkeys(seen.values()))}:"
         message += f" {', '.join(seen)}; the record says that all of them apply"
-        fix = "Say with --licence what holds, such as 'MIT OR Apache-2.0' where one may choose."
+        fix = "Say with --license what holds, such as 'MIT OR Apache-2.0' where one may choose."
         found.append(finding("licence-several", origin, message, fix))
     for identifier, name in seen.items():
         if "GPL" in identifier:
             version = identifier.removesuffix("-only")
             message = f"the text of {version} was found, which does not speak of later versions"
-            fix = f"If you allow them, say it with --licence {version}-or-later."
+            fix = f"If you allow them, say it with --license {version}-or-later."
             found.append(finding("licence-or-later", name, message, fix))
     return Said(origin, licence=" AND ".join(seen), findings=tuple(found))
