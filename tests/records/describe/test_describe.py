@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leman.records.describe import Wishes, describe
+from leman.records.describe import Wishes, describe, mistakes
 from leman.records.describe.codes import FINDING_CODES
 from leman.records.model import Description, Person
 
@@ -258,6 +258,7 @@ def test_what_is_given_wins_and_mistakes_in_it_are_errors(tmp_path: Path) -> Non
     _, findings = described(tmp_path, wishes)
     errors = {one.code for one in findings if one.severity == "error"}
     assert errors == {"orcid-invalid", "role-unknown", "licence-unknown"}
+    assert {one.code for one in mistakes(wishes)} == errors
 
 
 def test_a_bare_folder_tells_its_author_what_to_add(tmp_path: Path) -> None:

@@ -5,6 +5,6 @@ Read from what authors already keep in their repositories; what the user gives b
 
 from __future__ import annotations
 
-from leman.records.describe.describe import Wishes, describe
+from leman.records.describe.describe import Wishes, describe, mistakes
 
-__all__ = ["Wishes", "describe"]
+__all__ = ["Wishes", "describe", "mistakes"]

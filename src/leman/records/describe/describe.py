@@ -82,6 +82,11 @@ def describe(
     return description, tuple(dict.fromkeys(found))
 
 
+def mistakes(wishes: Wishes) -> tuple[Finding, ...]:
+    """Return what is wrong in what was given by hand, to be told before any work is done."""
+    return _given(wishes).findings
+
+
 def _is_slug(one: Said) -> bool:
     """Say whether a title is but the name of a distribution, which a README's heading beats."""
     return one.origin in {PYPROJECT, SETUP} and bool(one.title)
@@ -164,16 +169,20 @@ def _missing(description: Description) -> list[Finding]:
     found = []
     if description.title == UNTITLED:
         fix = "Write a CITATION.cff or a README with a heading, or give --title."
-        found.append(finding("title-missing", "", "nothing gives the work a title", fix))
+        found.append(finding("title-missing", "the source", "nothing gives the work a title", fix))
     if not description.authors:
         fix = "Write a CITATION.cff, or give --author 'Name <ORCID iD>' for each."
-        found.append(finding("authors-missing", "", "nothing says who made the work", fix))
+        found.append(
+            finding("authors-missing", "the source", "nothing says who made the work", fix)
+        )
     if not description.licence:
         message = "nothing says what others may do with the work, so by law they may do little"
         fix = "Add a file LICENSE (such as CC-BY-4.0 for texts and data, MIT or BSD-3-Clause for"
         fix += " code), or give --license."
-        found.append(finding("licence-missing", "", message, fix))
+        found.append(finding("licence-missing", "the source", message, fix))
     if not description.abstract:
         fix = "Write a paragraph in the README, or give --abstract."
-        found.append(finding("abstract-missing", "", "nothing says what the work is about", fix))
+        found.append(
+            finding("abstract-missing", "the source", "nothing says what the work is about", fix)
+        )
     return found
