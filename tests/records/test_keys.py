@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _keygen(path: Path, *options: str, phrase: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = ["ssh-keygen", "-q", "-N", phrase, "-C", "ada@example.org", *options, "-f", path]
+    command = ["ssh-keygen", "-q", "-N", phrase, "-C", "ada@example.org", *options, "-f", str(path)]
     subprocess.run(command, check=True)
 
 

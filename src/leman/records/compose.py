@@ -34,9 +34,9 @@ class Made:
 
 
 def compose(made: Made, answers: tuple[Answer, ...]) -> dict[str, Any]:
-    """Return the content of ``leman-record.json``."""
+    """Return the content of ``leman-record.json``, as reading it back gives it."""
     report = made.report
-    return {
+    value = {
         "format": FORMAT,
         "leman": __version__,
         "created": made.created,
@@ -80,6 +80,8 @@ def compose(made: Made, answers: tuple[Answer, ...]) -> dict[str, Any]:
             str(one.question): {"value": str(one.value), "reason": one.reason} for one in answers
         },
     }
+    plain: dict[str, Any] = json.loads(json.dumps(value))  # no tuples: what readers see
+    return plain
 
 
 def _exempt(source: Path, report: dict[str, Any]) -> Iterator[dict[str, Any]]:

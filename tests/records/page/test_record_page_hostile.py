@@ -51,7 +51,7 @@ ATTACKS = (
     "</style></title></textarea></template><script>document.title='owned'</script>",
 )
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="document.title=\'owned\'">'
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" onload="document.title=\'owned\'">'
     "<script>document.title='owned'</script><image href='https://evil.example/x.png'/>"
     "<foreignObject><body xmlns='http://www.w3.org/1999/xhtml'><script>document.title='owned'"
     "</script></body></foreignObject></svg>"
