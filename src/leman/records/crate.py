@@ -324,7 +324,7 @@ def _pythons(crate: Any, environment: dict[str, Any]) -> list[Any]:  # noqa: ANN
 
 def _words(one: dict[str, Any], environment: dict[str, Any], facts: dict[str, Any]) -> str:
     """Say in a sentence or two what was done."""
-    words = f"leman {facts.get('leman', '')} ran {one['path']} from its first cell to its last"
+    words = f"leman {facts.get('leman', '')} ran {one['path']}"
     if environment:
         words += f" in the environment {environment['digest'][:12]}"
         words += f" (Python {environment['python']}"
@@ -335,11 +335,8 @@ def _words(one: dict[str, Any], environment: dict[str, Any], facts: dict[str, An
         "tolerant": "all outputs are those that were stored, within tolerances",
         "no": "an output differs from that stored",
     }.get(one.get("same", ""), "there was nothing to compare with")
-    return (
-        f"{words}; {same}. Times are those of the whole run."
-        if one["status"] == "ran"
-        else (f"{words}, which failed. Times are those of the whole run.")
-    )
+    came = f"to its end; {same}" if one["status"] == "ran" else "and it failed"
+    return f"{words} {came}. Times are those of the whole run."
 
 
 def _told(data: Path) -> dict[str, Any]:
