@@ -150,6 +150,8 @@ def test_sign_adds_a_signature_and_refuses_a_damaged_record(
         (("publish", ".", "-o", "{record}"), "is there already"),
         (("publish", ".", "--by-reference", "a.csv"), "expected PATH=URL"),
         (("publish", ".", "--by-reference", "a.csv=file:///etc/passwd"), "expected PATH=URL"),
+        (("publish", ".", "--license", "my own"), "--license"),
+        (("publish", ".", "--author", "Ada <0000-0002-1825-0098>"), "--author"),
         (("publish", ".", "--python", "2"), "expected a version"),
         (("sign", "{record}", "--name", "../x"), "expected letters"),
         (("sign", "{record}", "--key", "none"), "there is no key"),

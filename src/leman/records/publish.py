@@ -23,7 +23,7 @@ from leman.records import compose, keys
 from leman.records.bag.check import unheard
 from leman.records.bag.seal import seal
 from leman.records.crate import write_crate
-from leman.records.describe import Wishes, describe
+from leman.records.describe import Wishes, describe, mistakes
 from leman.records.layout import FACTS, FORMAT, PAGE, PROFILE, REPORT, SOURCE
 from leman.records.model import Record
 from leman.records.pack import pack
@@ -111,6 +111,7 @@ def publish(
     """
     job = _Job(spec, wanted, settings, options, watcher)
     _refuse_taken(output)
+    _refuse_mistakes(wanted.wishes)
     key = keys.choose(wanted.key, own=wanted.ssh, home=settings.home) if wanted.sign else None
     with _staging(output) as root:
         source = _fetched(job)
@@ -165,6 +166,12 @@ def _refuse_taken(output: Path) -> None:
             f"{output} is there already",
             hint="A record is never changed: give the name of a new folder with --output.",
         )
+
+
+def _refuse_mistakes(wishes: Wishes) -> None:
+    """Tell of a mistyped author or licence before anything runs, not after."""
+    for finding in mistakes(wishes):
+        raise UsageError(f"{finding.where}: {finding.message}", hint=finding.fix)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The data lake: named data, its replicas, and rules that keep enough of them."""
