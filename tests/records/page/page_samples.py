@@ -13,7 +13,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from pathlib import Path
 
-VOID = {"meta", "img", "br", "hr", "circle", "rect", "path", "mspace"}
+VOID = {"meta", "img", "br", "hr", "circle", "rect", "path"}
 REVISION = "b9f3a7c2d1e04f5566778899aabbccddeeff0011"
 SWHID = "swh:1:dir:" + "ab" * 20
 

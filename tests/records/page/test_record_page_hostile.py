@@ -21,7 +21,7 @@ ATTACKS = (
     "<img src=x onerror=\"document.title='owned'\">",
     "<svg onload=\"document.title='owned'\"><script>document.title='owned'</script></svg>",
     "<svg><style><img src=x onerror=document.title='owned'></style></svg>",
-    "<math><mtext><table><mglyph><style><!--</style><img src=x onerror=document.title='owned'>",
+    "<math><mtext><table><mglyph><style><!--</style><img src onerror=document.title='owned'>",
     "<noscript><p title=\"</noscript><img src=x onerror=document.title='owned'>\">",
     "<a href=\"javascript:document.title='owned'\">click</a>",
     "<a href=\"JaVa\tScript:document.title='owned'\">click</a>",
@@ -35,7 +35,7 @@ ATTACKS = (
     "<iframe srcdoc=\"<script>parent.document.title='owned'</script>\"></iframe>",
     "<object data=evil.svg></object><embed src=evil.swf>",
     "<form action=https://evil.example><input name=q autofocus onfocus=document.title='owned'>",
-    "<meta http-equiv=refresh content='0;url=//evil.example'><base href=https://evil.example>",
+    "<meta http-equiv=refresh content='0;url=//e.example'><base href=//e.example>",
     "<link rel=stylesheet href=https://evil.example/x.css>",
     "<style>body { display: none } * { background: url(https://evil.example) }</style>",
     "<div style=\"position:fixed;inset:0;background:url('https://evil.example')\">over all</div>",
@@ -52,6 +52,8 @@ ATTACKS = (
 )
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="9" onload="document.title=\'owned\'">'
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="8"'
+    " onload=\"document.title='owned'\">"
     "<script>document.title='owned'</script><image href='https://evil.example/x.png'/>"
     "<foreignObject><body xmlns='http://www.w3.org/1999/xhtml'><script>document.title='owned'"
     "</script></body></foreignObject></svg>"

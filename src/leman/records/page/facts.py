@@ -32,6 +32,11 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
         "Is every output as published, or declared exempt or volatile?",
     ),
 }
+# Of these the report gives the reason, this page does not.
+_ELSEWHERE = {
+    "failed": "It did not run to its end; the report says why.",
+    "skipped": "It was not run; the report says why.",
+}
 _VALUES = {Value.YES: "Yes", Value.NO: "No", Value.NOT_CHECKED: "Not checked"}
 
 
@@ -148,7 +153,8 @@ def outcome(fact: Mapping[str, Any]) -> tuple[str, str, str]:
     key = same if status == "ran" else status
     if key not in words.OUTCOMES:
         return "skipped", key or "unknown", "No verdict was recorded."
-    return key, *words.OUTCOMES[key]
+    label, meaning = words.OUTCOMES[key]
+    return key, label, _ELSEWHERE.get(key, meaning)
 
 
 def exempt(value: Any) -> dict[tuple[str, int], str]:  # noqa: ANN401 - JSON

@@ -1,4 +1,4 @@
-"""TeX in Markdown, found as Jupyter finds it and kept as it is: a page without scripts shows TeX.
+"""TeX in Markdown, found as Jupyter finds it and kept as it is until it is set.
 
 Without these rules ``$a_1 b_1$`` would become emphasis, and backslashes would vanish.
 """
@@ -6,18 +6,25 @@ Without these rules ``$a_1 b_1$`` would become emphasis, and backslashes would v
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from html import unescape
+from typing import TYPE_CHECKING, Any
 
+from bleach.html5lib_shim import Filter
 from markdown_it.common.utils import escapeHtml
 
+from leman.records.page.mathml import Node, formula
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
+    from leman.records.page.prose import Outline
+
+_Tag = dict[str, Any]  # a token of html5lib
 _LONGEST = 5_000  # characters of one formula
 _BEGIN = re.compile(r"\\begin\{([A-Za-z]{1,20}\*?)\}")
 
@@ -90,4 +97,64 @@ def _render(_self: object, tokens: Sequence[Token], index: int, *_rest: object) 
 
 
 def _render_block(_self: object, tokens: Sequence[Token], index: int, *_rest: object) -> str:
-    return f'<pre><code class="tex">{escapeHtml(tokens[index].content)}</code></pre>\n'
+    return f'<p><code class="tex">{escapeHtml(tokens[index].content)}</code></p>\n'
+
+
+class Formulae(Filter):  # type: ignore[misc]
+    """Sets the formulae among tokens that bleach let through; one that is not known stays TeX."""
+
+    def __init__(self, source: Any, outline: Outline) -> None:  # noqa: ANN401 - tokens of html5lib
+        super().__init__(source)
+        self.outline = outline
+
+    def __iter__(self) -> Iterator[_Tag]:
+        """Yield the tokens, each formula's replaced by those of its elements."""
+        held: list[_Tag] = []
+        for token in super().__iter__():
+            if held:
+                held.append(token)
+                if token["type"] in ("StartTag", "EndTag", "EmptyTag"):
+                    yield from self._set(held)
+                    held = []
+            elif token["type"] == "StartTag" and token["data"].get((None, "class")) == "tex":
+                held.append(token)
+            else:
+                yield token
+        yield from held
+
+    def _set(self, held: list[_Tag]) -> Iterator[_Tag]:
+        whole = held[-1]["type"] == "EndTag" and held[-1]["name"] == "code"
+        found = formula("".join(map(letters, held))) if whole else None
+        if found is None:
+            self.outline.formulae = True
+            yield from held
+        else:
+            yield from _tokens(found)
+
+
+def letters(token: _Tag) -> str:
+    """Return the text that a token holds."""
+    if token["type"] == "Entity":
+        return unescape(f"&{token['name']};")
+    return str(token["data"]) if token["type"] in ("Characters", "SpaceCharacters") else ""
+
+
+def tag(kind: str, name: str, data: dict[str, str] | None = None) -> _Tag:
+    """Return a token for an element."""
+    attributes = {(None, key): value for key, value in (data or {}).items()}
+    space = "http://www.w3.org/1999/xhtml"
+    return {"type": kind, "name": name, "namespace": space, "data": attributes}
+
+
+def words(text: str) -> _Tag:
+    """Return a token for text, which is escaped when it is written."""
+    return {"type": "Characters", "data": text}
+
+
+def _tokens(node: Node) -> Iterator[_Tag]:
+    yield tag("StartTag", node.name, dict(node.attributes))
+    if node.text:
+        yield words(node.text)
+    for one in node.children:
+        yield from _tokens(one)
+    yield tag("EndTag", node.name)

@@ -190,7 +190,8 @@ def _body(kind: str, source: str, cutter: Lexer | None, place: Place) -> Markup:
     if kind == "markdown":
         return markdown(source, place)
     if kind == "code":
-        return highlighted(cut(source.strip("\n"), _LONGEST_CODE), cutter)
+        code = cut(source.strip("\n"), _LONGEST_CODE)
+        return highlighted(code, cutter if place.room.holds_colours(code) else None)
     return Markup("{}").format(shown(cut(source, _LONGEST_CODE)))
 
 

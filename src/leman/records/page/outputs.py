@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from leman.records.page import pictures
 from leman.records.page.prose import cleaned, markdown, words
@@ -109,8 +109,12 @@ def _words(data: dict[str, Any], html: str, note: str, place: Place) -> Output:
     text = joined(data.get("text/plain"))
     if "text/markdown" in data:
         return Output("prose", markdown(joined(data["text/markdown"])[:_LONGEST_HTML], place), note)
-    if "text/latex" in data:
-        return _text(joined(data["text/latex"]), "text", "TeX", note) or Output(note=note)
+    tex = joined(data.get("text/latex")).strip()
+    if tex.startswith(("$", "\\begin")) and len(tex) <= _LONGEST_TEXT:
+        body = cleaned(f'<p><code class="tex">{escape(tex)}</code></p>', place)
+        return Output("prose", body, note)
+    if tex:
+        return _text(tex, "text", "TeX", note) or Output(note=note)
     if text:
         return _text(text, "text", "", note) or Output(note=note)
     body = cleaned(html, place) if html and len(html) <= _LONGEST_HTML else _NOTHING

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
@@ -23,6 +24,7 @@ LARGEST = 2_500_000  # bytes of one picture
 _MOST_PIXELS = 24_000_000
 _MOST_SHAPES = 20_000  # elements of an SVG, those drawn again by <use> included
 _DEEPEST = 200  # elements of an SVG inside one another
+_PAINT = re.compile(r"url\(\s*[\"']?#([^\"')\s]+)")  # a pattern or mask that is drawn here
 _KINDS = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 
@@ -128,6 +130,7 @@ class _Shapes:
         self.open.append(here)
         self.own[here] = self.own.get(here, 0) + 1
         drawn = self.uses.setdefault(here, [])
+        drawn += (one for value in attributes.values() for one in _PAINT.findall(value))
         if local in ("use", "feImage", "pattern", "tref"):
             drawn += (
                 value.removeprefix("#")

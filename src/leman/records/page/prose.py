@@ -10,7 +10,6 @@ import posixpath
 import re
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,7 +19,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from leman.records.page import pictures
-from leman.records.page.formulae import with_formulae
+from leman.records.page.formulae import Formulae, letters, tag, with_formulae
+from leman.records.page.formulae import words as spoken
 from leman.reproduction.report.text import cut, without_colours
 
 if TYPE_CHECKING:
@@ -113,10 +113,7 @@ def markdown(text: str, place: Place) -> Markup:
     for token in tokens:
         if token.type in ("th_open", "td_open") and "style" in token.attrs:  # a column's side
             token.attrs = {"align": str(token.attrs["style"]).removeprefix("text-align:")}
-    rendered = str(parser.renderer.render(tokens, parser.options, {}))
-    if '<code class="tex">' in rendered:
-        place.outline.formulae = True
-    return cleaned(rendered, place)
+    return cleaned(str(parser.renderer.render(tokens, parser.options, {})), place)
 
 
 def cleaned(text: str, place: Place) -> Markup:
@@ -131,7 +128,7 @@ def cleaned(text: str, place: Place) -> Markup:
         protocols=[*_SCHEMES, "data", "attachment"],  # narrowed by _Addresses
         strip=True,
         strip_comments=True,
-        filters=[partial(_Addresses, place=place)],
+        filters=[partial(Formulae, outline=place.outline), partial(_Addresses, place=place)],
     )
     return Markup(cleaner.clean(html))  # noqa: S704 - this is what cleans
 
@@ -252,18 +249,18 @@ class _Addresses(Filter):  # type: ignore[misc]
         if found and self.place.room.holds_picture(len(found.address)):
             size = {"width": found.width, "height": found.height} if found.width else {}
             data = {"src": found.address, "alt": alternative, **size}
-            return [_tag("EmptyTag", "img", {key: str(value) for key, value in data.items()})]
-        text = _text(f"[picture not shown: {alternative}]")
+            return [tag("EmptyTag", "img", {key: str(value) for key, value in data.items()})]
+        text = spoken(f"[picture not shown: {alternative}]")
         address = link(source, self.place)
         if not address or self.inside_link:
             return [text]
-        return [_tag("StartTag", "a", {"href": address}), text, _tag("EndTag", "a")]
+        return [tag("StartTag", "a", {"href": address}), text, tag("EndTag", "a")]
 
     def _heading(self, tokens: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Fit a heading below ours: the notebook is an h3, and no level is left out."""
         outline = self.place.outline
         own = int(tokens[0]["name"][1])
-        text = "".join(map(_letters, tokens))
+        text = "".join(map(letters, tokens))
         outline.level = min(own + 3, outline.level + 1, 6)
         name = f"h{outline.level}"
         tokens[0]["name"] = tokens[-1]["name"] = name
@@ -275,28 +272,8 @@ class _Addresses(Filter):  # type: ignore[misc]
         return tokens
 
 
-def _letters(token: dict[str, Any]) -> str:
-    if token["type"] == "Entity":
-        return unescape(f"&{token['name']};")
-    return str(token["data"]) if token["type"] in ("Characters", "SpaceCharacters") else ""
-
-
 def _value(token: dict[str, Any], name: str) -> str:
     return str(token["data"].get((None, name), ""))
-
-
-def _tag(kind: str, name: str, data: dict[str, str] | None = None) -> dict[str, Any]:
-    attributes = {(None, key): value for key, value in (data or {}).items()}
-    return {
-        "type": kind,
-        "name": name,
-        "namespace": "http://www.w3.org/1999/xhtml",
-        "data": attributes,
-    }
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "Characters", "data": text}  # escaped when it is written
 
 
 def link(address: str, place: Place) -> str:

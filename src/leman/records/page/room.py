@@ -11,6 +11,7 @@ class Room:
 
     text: int
     pictures: int
+    colours: int = 200_000  # characters of code that are coloured, which takes its time
     left_out: int = 0  # pieces that did not fit
 
     def holds_text(self, markup: str, around: int = 0) -> bool:
@@ -21,6 +22,11 @@ class Room:
             return False
         self.text -= size
         return True
+
+    def holds_colours(self, text: str) -> bool:
+        """Take room for code in colour; what does not fit is shown without."""
+        self.colours -= len(text)
+        return self.colours >= 0
 
     def holds_picture(self, size: int) -> bool:
         """Take room for a picture of `size` bytes as written on the page, if there is any."""
