@@ -142,6 +142,23 @@ def test_an_old_answer_serves_where_a_new_one_would_say_no_more(tmp_path: Path) 
         assert shelf.asked == ["tool"]
 
 
+def test_an_index_is_looked_for_when_it_is_needed(tmp_path: Path) -> None:
+    """An address that has to be found out is, for what is not kept, and for nothing else."""
+    found_out = []
+    with serve(wheel("tool", "1.0")) as shelf:
+
+        def address() -> str:
+            found_out.append(shelf.url)
+            return shelf.url
+
+        index = Index(address, tmp_path)
+        assert index.releases(["tool"])["tool"]
+    assert found_out
+    found_out.clear()
+    assert index.releases(["tool"])["tool"]
+    assert not found_out
+
+
 def test_an_unreachable_index_yields_nothing(tmp_path: Path) -> None:
     """Whoever cannot be asked has no releases; nothing raises and nothing is remembered."""
     assert Index("http://127.0.0.1:9/simple", tmp_path).releases(["six"]) == {"six": ()}

@@ -52,6 +52,23 @@ def test_what_only_looks_like_a_python_is_passed_over(tmp_path: Path) -> None:
     assert not [one for one in interpreters((tmp_path,)) if one.path.parent == tmp_path]
 
 
+def test_a_python_that_another_outranks_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minor version that a folder of the user's has is not asked for again elsewhere."""
+    (tmp_path / f"python{HERE}").symlink_to(Path(sys.executable).resolve())
+    asked: list[Path] = []
+
+    def version(path: Path) -> str:
+        asked.append(path)
+        return f"{HERE}.1"
+
+    monkeypatch.setattr("leman.environments.pythons._version_of", version)
+    interpreters((tmp_path,))
+    assert asked[0] == tmp_path / f"python{HERE}"
+    assert not [path for path in asked[1:] if path.name == f"python{HERE}"]
+
+
 def test_wanted_pythons_are_chosen_in_their_order() -> None:
     """The order of wishes counts, what the machine lacks is passed over."""
     chosen = choose(("3.7", "3.9", "3.6"), machine("3.6", "3.7", "3.12"))

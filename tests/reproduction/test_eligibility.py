@@ -14,13 +14,8 @@ from leman.environments.infer import needs_of
 from leman.environments.model import Source
 from leman.files import remove_tree
 from leman.findings import Finding
-from leman.reproduction.eligibility import (
-    Eligibility,
-    eligibility_of,
-    producers,
-    too_early,
-    undefined,
-)
+from leman.reproduction.eligibility import eligibility_of, producers, too_early, undefined
+from leman.reproduction.model import Eligibility
 
 if TYPE_CHECKING:
     from pathlib import Path

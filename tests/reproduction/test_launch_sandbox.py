@@ -262,6 +262,40 @@ def test_bytecode_is_made_once_where_there_is_none(
     assert len(calls) == 1
 
 
+GRAMMAR = """
+import sys
+from leman.reproduction.server import put_off_grammar
+put_off_grammar()
+from jsonschema import Draft202012Validator
+known = Draft202012Validator.FORMAT_CHECKER
+assert "lark" not in sys.modules
+print(known.conforms("http://münchen.example/a", sys.argv[1]))
+print(known.conforms("http://[a b", sys.argv[1]))
+assert "lark" in sys.modules
+"""
+
+
+@pytest.mark.parametrize("form", ["iri", "iri-reference"])
+def test_the_check_of_addresses_is_put_off_not_left_out(form: str) -> None:
+    """The server loads the grammar of international addresses when it has one to check."""
+    argv = [sys.executable, "-c", GRAMMAR, form]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+LEAN = """
+import sys
+import leman.reproduction.launch, leman.reproduction.prepare, leman.reproduction.run
+print(*{"httpx", "tomlkit", "nbformat", "jinja2", "numpy", "jsonschema"}.intersection(sys.modules))
+"""
+
+
+def test_a_launch_loads_nothing_that_only_a_build_or_a_run_needs() -> None:
+    """What a launch imports before its server starts is neither a web client nor a comparison."""
+    done = subprocess.run([sys.executable, "-c", LEAN], capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
+
+
 def _labapp() -> Path:
     spec = find_spec("jupyterlab")
     assert spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from sources import book, cell, printed, source
 
 from leman.environments.clock import Wishes
 from leman.environments.model import Declarations, Requirement
-from leman.reproduction.model import Reason
+from leman.reproduction.model import ELIGIBLE, Reason
 from leman.reproduction.plan import Plan, has_outputs, other_language, plans
 
 if TYPE_CHECKING:
@@ -130,3 +131,12 @@ def test_no_shape_of_a_notebook_ends_the_planning(
     found = plan(tmp_path_factory.mktemp("strange"), document)
     assert isinstance(found, Plan)
     has_outputs(document)
+
+
+def test_a_notebook_is_judged_only_where_it_is_to_be_run(tmp_path: Path) -> None:
+    """Without judgement the plan is the same but for the eligibility, which is not looked at."""
+    made = source(tmp_path, {"a.ipynb": book("import pandas\npandas.read_csv('gone.csv')")})
+    given = (made, ("a.ipynb",), Declarations(), Wishes())
+    (judged,), (open_alone,) = plans(*given), plans(*given, judged=False)
+    assert not judged.eligibility.eligible
+    assert open_alone == replace(judged, eligibility=ELIGIBLE)

@@ -11,25 +11,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
+from packaging.version import InvalidVersion, Version
 
 from leman.files import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from packaging.version import Version
+    import httpx
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _LINK = re.compile(r"<a\s([^>]*)>([^<]*)</a>", re.IGNORECASE)
@@ -62,11 +57,19 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A package index with a cache on disk; an unreachable index yields empty answers."""
+    """A package index with a cache on disk; an unreachable index yields empty answers.
 
-    url: str
+    `address` is its address, or what finds it out when it is needed.
+    """
+
+    address: str | Callable[[], str]
     cache: Path
     offline: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address; "" where there is none."""
+        return self.address if isinstance(self.address, str) else self.address()
 
     def releases(
         self, names: Iterable[str], *, fresh: float = _FRESH
@@ -79,6 +82,8 @@ class Index:
         found = {name: self._cached(name, fresh) for name in wanted}
         missing = [name for name, text in found.items() if text is None]
         if missing and not self.offline and self.url:
+            import httpx  # noqa: PLC0415 - slow, and what is kept needs no web
+
             with (
                 httpx.Client(timeout=30, follow_redirects=True, headers={"Accept": _ACCEPT}) as web,
                 ThreadPoolExecutor(8) as pool,
@@ -103,6 +108,8 @@ class Index:
             return None
 
     def _fetched(self, web: httpx.Client, name: str) -> str | None:
+        import httpx  # noqa: PLC0415
+
         try:
             answer = web.get(f"{self.url.rstrip('/')}/{name}/")
         except httpx.HTTPError:
@@ -169,13 +176,22 @@ def _release(version: Version, files: list[dict[str, Any]]) -> Release:
 
 def _version(filename: str) -> Version | None:
     try:
-        if filename.endswith(".whl"):
-            return parse_wheel_filename(filename)[1]
+        if filename.endswith(".whl"):  # name-version[-build]-python-abi-platform
+            parts = filename[:-4].split("-")
+            return _parsed(parts[1]) if len(parts) in {5, 6} else None
         if filename.endswith((".tar.gz", ".zip")):
             return parse_sdist_filename(filename)[1]
-    except (InvalidWheelFilename, InvalidSdistFilename):
+    except InvalidSdistFilename:
         pass
     return None
+
+
+@lru_cache(maxsize=4096)  # a version has dozens of wheels
+def _parsed(version: str) -> Version | None:
+    try:
+        return Version(version)
+    except InvalidVersion:
+        return None
 
 
 def _fits(tag: str) -> bool:
@@ -188,18 +204,22 @@ def _fits(tag: str) -> bool:
     return "linux" in tag and tag.endswith(_MACHINE) and "musl" not in tag
 
 
-def _pythons(filename: str) -> set[str]:
+def _pythons(filename: str) -> frozenset[str]:
     if not filename.endswith(".whl"):
-        return set()
-    python, abi, tag = filename[:-4].split("-")[-3:]
+        return frozenset()
+    return _pythons_of(*filename[:-4].split("-")[-3:])
+
+
+@lru_cache(maxsize=4096)  # all projects use the same few hundred
+def _pythons_of(python: str, abi: str, tag: str) -> frozenset[str]:
     if not _fits(tag):
-        return set()
+        return frozenset()
     if abi == "abi3":
         first = re.match(r"cp3(\d+)", python)
-        return {f"3.{minor}" for minor in range(int(first[1]) if first else 0, 20)}
+        return frozenset(f"3.{minor}" for minor in range(int(first[1]) if first else 0, 20))
     if abi == "none" and "py3" in python:
-        return {"any"}
-    return {f"3.{minor}" for minor in re.findall(r"cp3(\d+)", python)}
+        return frozenset({"any"})
+    return frozenset(f"3.{minor}" for minor in re.findall(r"cp3(\d+)", python))
 
 
 def _allows(specifier: str, minor: str) -> bool:

@@ -16,8 +16,6 @@ from dataclasses import asdict
 from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-
 from leman.environments.detect.specifiers import consistent
 from leman.environments.index import Index, newest
 from leman.environments.ladder import Trial, climb
@@ -211,6 +209,8 @@ def finish(
     trial: Trial, text: str, *, reason: str, imports: tuple[str, ...], uv_index_dated: bool = True
 ) -> Lock:
     """Return the Lock of a resolved `trial`: packages with their reasons, provenance, digest."""
+    import tomlkit  # noqa: PLC0415 - for writing alone
+
     document = tomlkit.parse(text)
     packages = tuple(_package(entry, trial) for entry in tomllib.loads(text).get("packages", ()))
     digest = digest_of(text, trial.python)
@@ -272,7 +272,7 @@ def read(text: str, python: Interpreter) -> Lock:
     packages = tuple(LockedPackage(**entry) for entry in ours.get("packages", ())) or bare
     return Lock(
         text=text,
-        digest=digest_of(text, python),
+        digest=_digest_of(document, python),
         python=python,
         cutoff=ours.get("cutoff", date.today()),  # noqa: DTZ011 - a foreign lock has no date
         cutoff_reason=ours.get("cutoff-reason", "a lock that was given"),
@@ -301,8 +301,12 @@ def build_question(lock: Lock) -> Question:
 
 def digest_of(text: str, python: Interpreter) -> str:
     """Return the SHA-256 over what determines the built environment, not over its provenance."""
+    return _digest_of(tomllib.loads(text), python)
+
+
+def _digest_of(document: dict[str, Any], python: Interpreter) -> str:
     entries = []
-    for entry in tomllib.loads(text).get("packages", ()):
+    for entry in document.get("packages", ()):
         files = [*entry.get("wheels", ()), *filter(None, [entry.get("sdist")])]
         hashes = sorted(value for file in files for value in file.get("hashes", {}).values())
         where = {key: entry[key] for key in ("vcs", "directory", "archive") if key in entry}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -42,6 +43,9 @@ def interpreters(folders: tuple[Path, ...] = ()) -> tuple[Interpreter, ...]:
     """
     found: dict[str, Interpreter] = {}
     for origin, path in _candidates(folders):
+        first = found.get(path.name.removeprefix("python"))
+        if first and first.origin != origin:
+            continue  # to start a Python that would not be taken costs time
         version = _version_of(path)
         if version is None:
             continue
@@ -114,6 +118,8 @@ def _root_of_pyenv(home: Path) -> Path:
 
 @lru_cache(maxsize=256)
 def _version_of(path: Path) -> str | None:
+    if path == Path(sys.executable).resolve():
+        return platform.python_version()
     folder = path.resolve().parent.parent.name
     for part in folder.split("-"):  # ~/.pyenv/versions/3.8.18 and cpython-3.8.18-linux-…
         match = _VERSION.match(part)

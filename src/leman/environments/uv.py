@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomlkit
-
 from leman.errors import ToolError
 
 if TYPE_CHECKING:
@@ -234,6 +232,8 @@ def _instant(day: date) -> str:
 
 
 def _config(question: Question, folder: Path) -> None:
+    import tomlkit  # noqa: PLC0415 - slow; what is built needs none of it
+
     document = tomlkit.document()
     tables = tomlkit.aot()
     for name, version, requires in question.metadata:

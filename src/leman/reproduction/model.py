@@ -75,6 +75,18 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Whether any system could run a notebook; `reason` is a word of the taxonomy, `detail` why."""
+
+    eligible: bool = True
+    reason: str = ""
+    detail: str = ""
+
+
+ELIGIBLE = Eligibility()
+
+
+@dataclass(frozen=True, slots=True)
 class OutputVerdict:
     """The comparison of one output.
 

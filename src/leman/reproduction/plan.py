@@ -13,8 +13,7 @@ from leman.environments.detect.notebooks import code_cells
 from leman.environments.detect.poetry import rows
 from leman.environments.infer import Needs, needs_of, wants_of
 from leman.environments.tiers import NO_NEED, CondaNeed, conda_need
-from leman.reproduction.eligibility import ELIGIBLE, Eligibility, eligibility_of
-from leman.reproduction.model import Reason
+from leman.reproduction.model import ELIGIBLE, Eligibility, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +45,13 @@ def plans(
     notebooks: tuple[str, ...],
     declared: Declarations,
     wishes: Wishes,
+    *,
+    judged: bool = True,
 ) -> Iterator[Plan]:
-    """Yield one plan a notebook, in their order."""
+    """Yield one plan a notebook, in their order; all are called eligible unless `judged`."""
     for path in notebooks:
-        yield _plan(source, path, declared, wishes)
+        plan = _plan(source, path, declared, wishes)
+        yield _judged(source, plan) if judged else plan
 
 
 def read_notebook(source: Source, path: str) -> dict[str, Any] | Plan:
@@ -100,10 +102,18 @@ def _plan(source: Source, path: str, declared: Declarations, wishes: Wishes) -> 
         wants=wants,
         constraints=limits,
         findings=findings,
-        eligibility=eligibility_of(source, path, document, needs, findings),
         conda=conda,
         document=document,
     )
+
+
+def _judged(source: Source, plan: Plan) -> Plan:
+    from leman.reproduction.eligibility import eligibility_of  # noqa: PLC0415 - slow to load
+
+    if plan.document is None or plan.needs is None:
+        return plan  # it is not run at all: its reason says why
+    verdict = eligibility_of(source, plan.path, plan.document, plan.needs, plan.findings)
+    return replace(plan, eligibility=verdict)
 
 
 def declared_plan(source: Source, declared: Declarations, wishes: Wishes) -> Plan:

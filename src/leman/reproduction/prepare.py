@@ -159,19 +159,24 @@ def build_locked(
 def look_at_all(
     source: Source, wishes: Wishes | None = None
 ) -> tuple[Declarations, tuple[Plan, ...]]:
-    """Do as `look_at`; a source without notebooks gets the plan of what it declares."""
-    found, planned = look_at(source, wishes)
+    """Do as `look_at`, but judge no notebook's eligibility: nothing is to be run.
+
+    A source without notebooks gets the plan of what it declares.
+    """
+    found, planned = look_at(source, wishes, judged=False)
     if not planned and found.files:
         planned = (declared_plan(source, found, wishes or Wishes()),)
     return found, planned
 
 
-def look_at(source: Source, wishes: Wishes | None = None) -> tuple[Declarations, tuple[Plan, ...]]:
+def look_at(
+    source: Source, wishes: Wishes | None = None, *, judged: bool = True
+) -> tuple[Declarations, tuple[Plan, ...]]:
     """Return what a source declares and one plan for each of its notebooks."""
     names = notebook_files(source.path, source.notebooks)
     names = tuple(dict.fromkeys([*names, *_absent(source)]))
     found = declared(source.path, names)
-    return found, tuple(plans(source, names, found, wishes or Wishes()))
+    return found, tuple(plans(source, names, found, wishes or Wishes(), judged=judged))
 
 
 def _absent(source: Source) -> list[str]:

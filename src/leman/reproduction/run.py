@@ -23,7 +23,6 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from leman import sandbox
 from leman.reproduction import processes
 from leman.reproduction.model import Execution, Failure, Isolation, Limits, Reason
-from leman.reproduction.taxonomy import classify
 
 if TYPE_CHECKING:
     import threading
@@ -170,6 +169,8 @@ def _failure(told: dict[str, Any]) -> Failure:
     reason = Reason(told["reason"]) if told["reason"] else None
     if reason is None:
         source, context = told["source"], _ANSI.sub("", told["context"])
+        from leman.reproduction.taxonomy import classify  # noqa: PLC0415 - slow to load
+
         reason = classify(name, text, traceback=trace, source=source, context=context)
     return Failure(reason, name, text, trace, int(told["cell"]))
 

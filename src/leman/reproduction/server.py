@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 
 # What is set for leman itself must not reach the notebooks' kernels and terminals.
@@ -35,12 +36,34 @@ def main(private: Path, door: int | None = None) -> None:
     os.environ.update({name: str(private / folder) for name, folder in _FOLDERS.items()})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = ["leman-launch"]
+    put_off_grammar()
     # After the folders are set: these modules read them when imported.
     from jupyterlab.labapp import main as lab  # type: ignore[import-untyped]  # noqa: PLC0415
 
     if door is not None:
         _serve(socket.socket(fileno=door))
     lab()
+
+
+def put_off_grammar(name: str = "rfc3987_syntax") -> None:
+    """Let jsonschema's check of international addresses load its grammar at the first use.
+
+    The package builds some thirty parsers when it is imported, which takes longer than all else
+    that the server does until its first page; nothing that JupyterLab validates needs them.
+    """
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        return  # then jsonschema does without that check
+    loader, module = spec.loader, module_from_spec(spec)
+
+    def is_valid_syntax(term: str, value: str) -> bool:
+        if module.is_valid_syntax is is_valid_syntax:
+            loader.exec_module(module)
+        valid: bool = module.is_valid_syntax(term, value)
+        return valid
+
+    module.is_valid_syntax = is_valid_syntax  # type: ignore[attr-defined]
+    sys.modules[name] = module
 
 
 def _serve(listener: socket.socket) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -299,18 +300,15 @@ class Workshop:
 def open_workshop(
     settings: Settings, isolation: Isolation, *, offline: bool = False, tier: Tier = "auto"
 ) -> Workshop:
-    """Return the tools for `settings`; asks uv once for the index's address, then remembers it."""
+    """Return the tools for `settings`; uv is asked for the index's address when that is needed."""
     plain = Uv(settings.cache / "uv", settings.index_url, offline)
     boxed = replace(plain, wrap=_boxed()) if isolation.level == "sandbox" else plain
-    index = Index(_index_address(settings, plain), settings.cache / "index", offline)
+    # Only uv knows the user's configuration of it: it is asked once, where nothing is built yet.
+    address = settings.index_url or cache(plain.index)
+    index = Index(address, settings.cache / "index", offline)
     builder = UvBuilder(settings.environments, plain, boxed, index, HEAVY)
     pythons = interpreters(settings.python_folders)
     return Workshop(settings, isolation, builder, pythons, tier)
-
-
-def _index_address(settings: Settings, uv: Uv) -> str:
-    """Ask uv which index it uses; nobody else knows the user's configuration of uv."""
-    return settings.index_url or uv.index()
 
 
 def _boxed() -> Callable[[list[str], tuple[Path, ...]], list[str]]:

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
-
 from leman.environments.interface import silent
 from leman.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
 _ATTEMPTS = 5
 _PATIENCE = 120.0  # seconds; a server that wants a longer wait is told about instead
@@ -69,6 +69,8 @@ def session(
     progress: Callable[[str], None] = silent, pause: Callable[[float], None] = time.sleep
 ) -> Iterator[Session]:
     """Open connections that follow redirects and wait at most a minute for a sign of life."""
+    import httpx  # noqa: PLC0415 - slow, and most sources need no web
+
     limits = httpx.Timeout(60.0, connect=20.0)
     headers = {"User-Agent": "leman"}
     with httpx.Client(follow_redirects=True, timeout=limits, headers=headers) as client:
@@ -205,6 +207,8 @@ def _persist(
 
     `moved` counts what has been achieved: an attempt that got further was not in vain.
     """
+    import httpx  # noqa: PLC0415
+
     failures, before = 0, moved()
     while True:
         wait: float | None = None
@@ -260,6 +264,8 @@ def _rest(answer: httpx.Response) -> float | None:
 
 
 def _words(answer: httpx.Response) -> str:
+    import httpx  # noqa: PLC0415
+
     try:
         said = answer.json()
     except (ValueError, httpx.ResponseNotRead):

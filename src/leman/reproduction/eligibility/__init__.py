@@ -13,7 +13,6 @@ import ast
 import builtins
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from leman.environments.detect.poetry import rows
 from leman.environments.infer import modules_of, python_source
 from leman.reproduction.eligibility.published import Published
 from leman.reproduction.eligibility.reading import touches
+from leman.reproduction.model import ELIGIBLE, Eligibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,18 +46,6 @@ _MAY_DEFINE = re.compile(
 
 
 _MOST = 1_000_000  # characters of code that are searched for names
-
-
-@dataclass(frozen=True, slots=True)
-class Eligibility:
-    """Whether any system could run a notebook; `reason` is a word of the taxonomy, `detail` why."""
-
-    eligible: bool = True
-    reason: str = ""
-    detail: str = ""
-
-
-ELIGIBLE = Eligibility()
 
 
 def eligibility_of(
