@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 IN_USE = ".in-use"  # a lock in a work copy, held as long as the process that works there lives
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# From linux/fs.h, for the machines where `long` has 64 bits.
+_GET_ATTRIBUTES, _SET_ATTRIBUTES, _TOP = 0x80086601, 0x40086602, 0x00020000
 _NO_SPACE = re.compile(rf"\[Errno (?:{errno.ENOSPC}|{errno.EDQUOT})\]")
 
 
@@ -70,6 +74,25 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> Path
 def write_json(path: Path, value: Any) -> Path:  # noqa: ANN401 - whatever JSON can hold
     """Write a value as indented JSON, atomically."""
     return write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False))
+
+
+def spread(folder: Path) -> None:
+    """Have ext4 give each folder in `folder` a region of its own: attribute T of chattr(1).
+
+    By itself it puts all of them near `folder`. There a new file takes no inode that was freed in
+    the last minutes, but each of these is looked at first, for every file anew: after ten
+    thousand files were removed, it takes ten seconds instead of one to make as many. On other
+    file systems, and where `folder` is somebody else's, nothing happens.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            answer = fcntl.ioctl(handle, _GET_ATTRIBUTES, bytes(8))
+            (attributes,) = struct.unpack("l", answer)
+            if not attributes & _TOP:
+                fcntl.ioctl(handle, _SET_ATTRIBUTES, struct.pack("l", attributes | _TOP))
+        finally:
+            os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,13 +27,12 @@ from leman.environments.model import Environment, Lock, Want
 from leman.environments.pythons import interpreters
 from leman.environments.uv import Uv
 from leman.errors import EnvironmentBuildError, SpaceError, ToolError
-from leman.files import size_of
+from leman.files import size_of, spread
 from leman.reproduction.model import Isolation
 from leman.reproduction.workshop import open_workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PYTHON = interpreters()[-1]
 DAY = date(2020, 1, 1)
@@ -139,6 +139,23 @@ def test_files_are_hard_links_into_the_cache(builder: UvBuilder) -> None:
     assert one.stat().st_nlink > 2
     assert one.samefile(two)
     assert size_of(builder.home) < size_of(first.path) + 1_000_000
+
+
+def test_packages_are_spread_over_a_disk(builder: UvBuilder) -> None:
+    """On ext4 folders of packages and environments have regions of their own, T in lsattr(1)."""
+    builder.install(locked(builder, "tool"))
+    for folder in (builder.home, builder.uv.cache):
+        asked = ["stat", "--file-system", "--format", "%T", str(folder)]
+        if subprocess.check_output(asked, text=True).strip() == "ext2/ext3":  # and 4
+            seen = subprocess.check_output(["lsattr", "-d", str(folder)], text=True)
+            assert "T" in seen.split()[0]
+
+
+def test_a_disk_that_cannot_be_told_is_left_alone(tmp_path: Path) -> None:
+    """To spread a folder that is not there, or in memory, changes nothing and is no error."""
+    spread(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    spread(Path("/proc/self"))
 
 
 def test_nothing_of_an_environment_may_be_written(builder: UvBuilder) -> None:

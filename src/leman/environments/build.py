@@ -32,7 +32,7 @@ from leman.environments.ladder import Trial, climb
 from leman.environments.model import Attempt, Environment, Interpreter, Lock, Want
 from leman.environments.uv import Question, Uv
 from leman.errors import EnvironmentBuildError, SpaceError, ToolError
-from leman.files import full_disk_said, remove_tree, size_of, write_atomic
+from leman.files import full_disk_said, remove_tree, size_of, spread, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +135,7 @@ class UvBuilder:
         environment = Environment(lock.digest, final, lock.python, lock.cutoff, lock)
         with full_disk_said(final):
             self.home.mkdir(parents=True, exist_ok=True)
+            spread(self.home)
         hold(final)
         if _complete(final):
             return environment

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman.errors import ToolError
+from leman.files import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,6 +160,7 @@ class Uv:
         downloads: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         self.cache.mkdir(parents=True, exist_ok=True)
+        spread(self.cache)  # uv unpacks each package into a folder there
         command = [executable(), *arguments, "--cache-dir", str(self.cache)]
         command += [] if downloads else ["--no-python-downloads"]
         command += ["--no-progress", "--color", "never"]

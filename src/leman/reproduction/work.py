@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from leman.environments.model import Modification
-from leman.files import IN_USE, full_disk_said, remove_tree, write_atomic
+from leman.files import IN_USE, full_disk_said, remove_tree, spread, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ _MOST_LINKS = 2000
 def work_copy(source: Source, folder: Path) -> Iterator[Path]:
     """Yield a fresh copy of a source's files below `folder`; it is removed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
+    spread(folder)
     holder = Path(tempfile.mkdtemp(prefix="work-", dir=folder))
     try:
         with FileLock(holder / IN_USE):
