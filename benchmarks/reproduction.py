@@ -35,12 +35,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leman.config import Settings, settings
-from leman.environments.build import free_space, prune
+from leman.environments.build import free_space
 from leman.environments.clock import Wishes, language_version
 from leman.environments.fetch import fetch
 from leman.environments.model import Declarations, Era, Source, Want
+from leman.environments.tidy import Wish, tidy, total
 from leman.errors import LemanError
-from leman.files import size_of
 from leman.reproduction.model import Limits, NotebookResult, Report, Same, Status
 from leman.reproduction.options import Options
 from leman.reproduction.plan import Plan, has_outputs
@@ -194,7 +194,9 @@ def _make_room(bench: Bench) -> None:
     """Remove the environments not used for longest while the disk is nearly full."""
     home = bench.own.environments
     if home.exists() and free_space(home) < _ROOM:
-        prune(home, keep_days=3650, quota=size_of(home) - _ROOM)
+        wish = Wish(keep_days=3650, quota=max(0, total(bench.own) - _ROOM))
+        for _ in tidy(bench.own, wish):
+            pass
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

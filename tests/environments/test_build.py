@@ -336,28 +336,6 @@ def test_prune_removes_what_was_not_used_for_long(builder: UvBuilder, three: lis
     assert left_in(builder.home) == [three[2].name]
 
 
-def test_prune_removes_the_oldest_until_the_quota_holds(
-    builder: UvBuilder, three: list[Path]
-) -> None:
-    """What was used last goes last; a quota that holds already removes nothing."""
-    whole = size_of(builder.home)
-    assert prune(builder.home, keep_days=99, quota=whole) == []
-    removed = prune(builder.home, keep_days=99, quota=whole - 1)
-    assert [path for path, _ in removed] == three[:1]
-    prune(builder.home, keep_days=99, quota=0)
-    assert not list(built(builder.home))
-
-
-def test_a_quota_counts_shared_files_as_long_as_one_environment_has_them(
-    builder: UvBuilder,
-) -> None:
-    """Removing one of two environments with the same large file frees nothing of it yet."""
-    for names in (("large",), ("large", "other")):
-        let_go(builder.install(locked(builder, *names)).path)
-    prune(builder.home, keep_days=99, quota=5_000_000)
-    assert size_of(builder.home) <= 5_000_000
-
-
 def test_prune_everything_and_only_looking(builder: UvBuilder, three: list[Path]) -> None:
     """A dry run tells and removes nothing; the whole removes all."""
     assert len(prune(builder.home, keep_days=99, everything=True, dry=True)) == 3

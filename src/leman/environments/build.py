@@ -215,14 +215,9 @@ def last_used(path: Path) -> float:
 
 
 def prune(
-    home: Path,
-    *,
-    keep_days: float,
-    quota: int | None = None,
-    everything: bool = False,
-    dry: bool = False,
+    home: Path, *, keep_days: float, everything: bool = False, dry: bool = False
 ) -> list[tuple[Path, int]]:
-    """Remove environments not used for `keep_days`, then the oldest until `quota` bytes hold.
+    """Remove environments not used for `keep_days`, or all; the longest unused first.
 
     Returns what was removed with the bytes that it held. One that is being built, or that any
     process holds (see `hold`), is left alone. With `dry` nothing is removed.
@@ -234,25 +229,22 @@ def prune(
             removed.append((left, size_of(left)))
             if not dry:
                 remove_tree(left)
-    total = size_of(home) if quota is not None else 0
     for path in list(built(home)):
-        old = time.time() - last_used(path) > keep_days * 86400
-        if not (everything or old or (quota is not None and total > quota)):
-            continue
-        size = size_of(path)
-        if _held(path) if dry else not _removed(path):
-            continue
-        total = total - size if dry or quota is None else size_of(home)  # files are shared
-        removed.append((path, size))
+        if everything or time.time() - last_used(path) > keep_days * 86400:
+            size = size_of(path)
+            if discard(path, dry=dry):
+                removed.append((path, size))
     return removed
 
 
-def _held(path: Path) -> bool:
-    with alone(path) as free:
-        return not free
+def discard(path: Path, *, dry: bool = False) -> bool:
+    """Remove an environment unless a process holds it; tell whether it is gone.
 
-
-def _removed(path: Path) -> bool:
+    With `dry` nothing is removed, and the answer is what it would be.
+    """
+    if dry:
+        with alone(path) as free:
+            return free
     with FileLock(path.with_name(f".{path.name}.lock")):
         return path.exists() and _removed_alone(path)  # another prune may have been first
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from leman.environments.build import built, prune
+from leman.environments.build import built, discard, prune
 from leman.environments.interface import silent
+from leman.environments.shares import Shares
 from leman.environments.shelf import at
 from leman.environments.uv import Uv
 from leman.files import IN_USE, remove_tree, size_of
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 _HOUR = 3600
 _DAY = 86400
+_SOURCES = {"sources": "source", "git": "clone", "downloads": "download"}  # folder → what is in it
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What was removed (or would be): its kind in a word, and the bytes that it held.
 
-    Environments and uv's cache share files: the bytes of one may live on in the other.
+    Environments and uv's cache share files: what is removed for its age may live on in the other;
+    what is removed for a quota takes with it what nobody else has.
     """
 
     kind: str
@@ -65,17 +68,27 @@ def tidy(
     """Remove and yield what `wish` says, the cheapest to get back first.
 
     Leftovers of processes that died, then what was not used for long, then over the quota: the
-    cache of sources, the caches of packages (as long as they are there, removing an environment
-    frees little: their files are the same), then environments, the longest unused first.
+    cache of sources, packages that no environment has, then environments, the longest unused
+    first, each with the packages that none has any more: files are shared, so one without the
+    other frees nothing.
     """
-    told: set[Path] = set()
-    for one in _steps(settings, wish, progress):
-        if one.path not in told:  # with `dry`, what is old is also what is over the quota
-            told.add(one.path)
+    gone: set[Path] = set()
+    for one in _steps(settings, wish, gone, progress):
+        if one.path not in gone:  # with `dry`, it is still there when it is looked for again
+            gone.add(one.path)
             yield one
 
 
-def _steps(settings: Settings, wish: Wish, progress: Callable[[str], None]) -> Iterator[Removed]:
+def _steps(
+    settings: Settings, wish: Wish, gone: set[Path], progress: Callable[[str], None]
+) -> Iterator[Removed]:
+    yield from _old(settings, wish, progress)
+    if wish.quota is not None and not wish.everything:
+        yield from _down_to(wish.quota, settings, gone, progress, dry=wish.dry)
+        yield from _for_nobody(settings, dry=wish.dry)
+
+
+def _old(settings: Settings, wish: Wish, progress: Callable[[str], None]) -> Iterator[Removed]:
     keep = 0.0 if wish.everything else wish.keep_days
     yield from _work(settings.cache / "work", dry=wish.dry)
     for path, size in prune(
@@ -89,24 +102,64 @@ def _steps(settings: Settings, wish: Wish, progress: Callable[[str], None]) -> I
         progress("asking uv to prune its cache")
         Uv(settings.cache / "uv").prune_cache(everything=False)
     yield from _for_nobody(settings, dry=wish.dry)
-    if wish.quota is not None and not wish.everything and total(settings) > wish.quota:
-        yield from _down_to(wish.quota, settings, wish, progress)
-        yield from _for_nobody(settings, dry=wish.dry)
 
 
 def _down_to(
-    quota: int, settings: Settings, wish: Wish, progress: Callable[[str], None]
+    quota: int, settings: Settings, gone: set[Path], progress: Callable[[str], None], *, dry: bool
 ) -> Iterator[Removed]:
-    progress("over the quota: emptying caches")
-    yield from _sources(settings.cache, 0.0, dry=wish.dry)
-    if not wish.dry and total(settings) <= quota:
+    """Remove until `quota` bytes are left; `gone` is what went before, or with `dry` would have."""
+    uv = Uv(settings.cache / "uv")
+    packages = [*uv.unpacked(), *settings.cache.glob("conda/packages/*/")]
+    sources = [path for name in _SOURCES for path in settings.cache.glob(f"{name}/*")]
+    environments = list(built(settings.environments))
+    parts = {*packages, *sources, *environments}
+    shares = Shares([*parts, *_rest([settings.environments, settings.cache], parts)])
+    for path in gone:
+        shares.remove(path)
+    if shares.total <= quota:
         return
-    yield from _packages(settings, wish, progress)
-    rest = quota if wish.dry else quota - size_of(settings.cache)
-    for path, size in prune(
-        settings.environments, keep_days=float("inf"), quota=max(0, rest), dry=wish.dry
-    ):
-        yield Removed("environment", path, size)
+    progress("over the quota: removing what can be had again")
+    for one in _sources(settings.cache, 0.0, dry=dry):
+        shares.remove(one.path)
+        yield one
+        if shares.total <= quota:
+            return
+    if freed := _unshared(uv, packages, shares, quota, dry=dry):
+        yield Removed("packages", settings.cache, freed)
+    for path in environments:
+        if shares.total <= quota:
+            return
+        if path not in gone and discard(path, dry=dry):
+            freed = shares.remove(path)
+            freed += _unshared(uv, packages, shares, quota, dry=dry)
+            yield Removed("environment", path, freed)
+
+
+def _rest(folders: list[Path], parts: set[Path]) -> Iterator[Path]:
+    """Yield what together holds all that lies below `folders`, but for `parts`."""
+    above = {parent for part in parts for parent in part.parents}
+    for folder in folders:
+        if folder in above:
+            yield from _rest([one for one in folder.iterdir() if one not in parts], parts)
+        else:
+            yield folder
+
+
+def _unshared(uv: Uv, packages: list[Path], shares: Shares, quota: int, *, dry: bool) -> int:
+    """Remove packages that nobody shares until `quota` holds; return the bytes."""
+    freed = 0
+    with contextlib.ExitStack() as stack:
+        if packages and not dry:
+            stack.enter_context(uv.alone())
+        for path in list(packages):
+            if shares.total <= quota:
+                break
+            if shares.alone(path):
+                packages.remove(path)
+                freed += shares.remove(path)
+                if not dry:
+                    remove_tree(path)
+    return freed
 
 
 def _work(folder: Path, *, dry: bool) -> Iterator[Removed]:
@@ -122,9 +175,7 @@ def _work(folder: Path, *, dry: bool) -> Iterator[Removed]:
 
 def _sources(cache: Path, keep_days: float, *, dry: bool) -> Iterator[Removed]:
     """Remove fetched sources and clones that were not read for `keep_days`, oldest first."""
-    found = [(path, "source") for path in cache.glob("sources/*")]
-    found += [(path, "clone") for path in cache.glob("git/*")]
-    found += [(path, "download") for path in cache.glob("downloads/*")]
+    found = [(path, kind) for name, kind in _SOURCES.items() for path in cache.glob(f"{name}/*")]
     for path, kind in sorted(found, key=lambda one: _read_at(one[0])):
         if time.time() - _read_at(path) < keep_days * _DAY:
             continue

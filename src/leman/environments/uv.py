@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -142,6 +143,21 @@ class Uv:
                     output=_plain(done.stderr + done.stdout),
                     code=done.returncode,
                 )
+
+    def unpacked(self) -> tuple[Path, ...]:
+        """Return the folders of unpacked packages, to whose files environments link.
+
+        uv fetches again what is removed of them (see `alone`).
+        """
+        return tuple(sorted(self.cache.glob("archive-v*/*")))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no uv works with the cache, and let none begin."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def prune_cache(self, *, everything: bool) -> None:
         """Remove from the cache what nothing can use any more, or all of it. Raises ToolError."""
