@@ -93,6 +93,17 @@ def test_a_redirect_is_not_followed(ada: Depositor, server: Server) -> None:
         ada.client().ask(LIST)
 
 
+def test_no_proxy_sees_a_token_for_this_machine(
+    ada: Depositor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over plain http, the server on this machine is asked directly, whatever proxy is set."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert ada.client().ask(LIST).status == 200
+
+
 def test_a_status_of_no_standard_is_a_refusal(ada: Depositor, server: Server) -> None:
     """InvenioRDM answers 999 to a file that it does not want: that is no success."""
     server.fail("GET", "user/records", status=999, message="odd file")

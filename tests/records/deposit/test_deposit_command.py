@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from deposited_record import record
 from invenio_server import TOKEN, Server, serving
-from small_record import record
 
 from leman.cli.main import main
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deposited_record import facts, record
 from depositing import Depositor
 from invenio_server import OTHER, READER, TOKEN, WRITER, Server, serving
-from small_record import facts, record
 
 from leman.environments.providers.unpack import unpack
 from leman.errors import DepositError
@@ -342,6 +342,7 @@ def test_what_arrives_damaged_twice_is_an_error(ada: Depositor, server: Server, 
     server.fail("PUT", f"{ARCHIVE}/content", "corrupt", times=5)
     with pytest.raises(DepositError, match=r"did not arrive whole.*md5:[0-9a-f]{32}"):
         ada.deposit(bag)
+    assert server.count("PUT", "content") == 2
 
 
 @pytest.mark.parametrize("checksum", ["sha256", "sha512", ""])

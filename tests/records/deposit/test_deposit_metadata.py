@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deposited_record import facts
 from hypothesis import given
 from hypothesis import strategies as st
 from invenio_server import LICENCES, TYPES
-from small_record import facts
 
 from leman.records.deposit.metadata import described, is_orcid, public, split_name
 from leman.records.model import Record

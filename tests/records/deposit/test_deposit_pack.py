@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deposited_record import record
 from hypothesis import given
 from hypothesis import strategies as st
-from small_record import record
 
 from leman.errors import DepositError
 from leman.files import sha256_of
