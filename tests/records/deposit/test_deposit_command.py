@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,9 +41,9 @@ class User:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def leman(self, *arguments: str) -> Said:
-        """Call leman deposit."""
-        self.monkeypatch.setattr(sys, "argv", ["leman", "deposit", *arguments])
+    def leman(self, *arguments: str, command: str = "deposit") -> Said:
+        """Call leman deposit, or another command."""
+        self.monkeypatch.setattr(sys, "argv", ["leman", command, *arguments])
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()
@@ -80,6 +81,19 @@ def test_the_draft_and_what_to_do_are_printed(user: User, server: Server, bag: s
     assert not server.only.published
     again = user.leman(bag, "--to", server.url)
     assert "Draft (begun before):" in again.out
+
+
+def test_what_was_deposited_can_be_verified(user: User, server: Server, tmp_path: Path) -> None:
+    """The archive that a reader downloads is verified as it is, pointers of Git LFS and all."""
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"
+    bag = record(tmp_path / "pointing", extra={"big.bin": pointer})
+    assert user.leman(str(bag), "--to", server.url).code == 0
+    name = next(one for one in server.only.files if one.endswith(".zip"))
+    archive = tmp_path / name
+    archive.write_bytes(server.only.files[name].content or b"")
+    said = user.leman(str(archive), command="verify")
+    assert said.code in {0, 1}  # it bears no signature
+    assert re.search(r"^intact +yes", said.out, re.MULTILINE)
 
 
 def test_publishing_is_announced_and_done(user: User, server: Server, bag: str) -> None:

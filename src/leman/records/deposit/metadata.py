@@ -159,9 +159,9 @@ def _description(record: Record, own: dict[str, Any]) -> str:
     count = f"{notebooks} notebook{'s' * (notebooks != 1)}"
     archive = f"{stem(record.id)}.zip"
     parts.append(
-        f"<p>This is a leman record: {count} with their data, the environments that they were run"
-        " in and their results, in one archive. Its files prove themselves intact, and its"
-        " notebooks can be run again. To check it, unpack the archive and call</p>"
+        f"<p>This is a leman record of {count}: the author's files, the environment of the run and"
+        " its results, in one archive. Anybody can check that its files are intact, and run it"
+        " again: unpack the archive and call</p>"
         f"<pre>leman verify {stem(record.id)}\nleman verify {stem(record.id)} --rerun</pre>"
         f"<p>Archive: <code>{archive}</code><br>Record: <code>{escape(record.id)}</code></p>"
     )
