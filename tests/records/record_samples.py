@@ -71,6 +71,7 @@ def write_source(folder: Path) -> Path:
     (folder / "sub" / "again.csv").symlink_to("../data/heights.csv")
     (folder / "leaves").symlink_to("/etc/hostname")
     (folder / ".env").write_text("TOKEN=not-for-others\n")
+    (folder / "data" / ".DS_Store").write_text("litter")
     (folder / "tool.sh").write_text("#!/bin/sh\n")
     (folder / "tool.sh").chmod(0o755)
     (folder / "mean.ipynb").write_text(

@@ -24,6 +24,7 @@ _SECRET_NAMES = re.compile(
     r"\.env(\..+)?|\.netrc|\.pypirc|\.git-credentials|\.pgpass|id_(rsa|dsa|ecdsa|ed25519)(_sk)?"
     r"|credentials(\.json)?|.*\.(pem|key|p12|pfx|kdbx)"
 )
+_LITTER = frozenset({".DS_Store", "__MACOSX", "Thumbs.db", "desktop.ini"})  # of file managers
 _PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _OPEN_NAMES = re.compile(r"\.env\.(example|sample|template|dist)")
 
@@ -97,7 +98,7 @@ def _entries(folder: Path, inside: str) -> Iterator[tuple[str, os.DirEntry[str]]
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda one: one.name)
     for entry in entries:
-        if entry.name not in SKIPPED:
+        if entry.name not in SKIPPED and entry.name not in _LITTER:
             yield (f"{inside}/{entry.name}" if inside else entry.name), entry
 
 
