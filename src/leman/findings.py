@@ -21,3 +21,14 @@ class Finding:
     where: str
     message: str
     fix: str = ""
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with everything that a terminal would obey, not show, as an escape.
+
+    Line breaks, colours, marks that turn the direction of writing, and what is no Unicode at all:
+    a name made by a stranger must not write lines of its own (``\x1b[2K``, ``\n``).
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

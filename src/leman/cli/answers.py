@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leman.findings import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +20,8 @@ _SHOWN = 20  # findings of a check
 def _line(question: str, value: str, reason: str, *, asked: bool) -> str:
     words, colour = _MARKS[value]
     mark = click.style(f"{words:<12}", fg=colour)
-    return f"{question:<14}{mark}{'' if asked else '(not asked for) '}{reason}"
+    where = "" if asked else "(not asked for) "
+    return f"{printable(question):<14}{mark}{where}{printable(reason)}"
 
 
 def lines_of_facts(facts: dict[str, Any]) -> Iterator[str]:
@@ -31,7 +34,7 @@ def show(check: Check) -> None:
     """Print a check: what the record is, findings, then the five answers."""
     described = check.record.facts.get("description", {})
     title = described.get("title") if isinstance(described, dict) else ""
-    click.echo(f"{title or check.record.path}")
+    click.echo(printable(str(title or check.record.path)))
     click.echo(f"{check.record.id}, {check.files} files, {check.size / 1e6:.1f} MB\n")
     for finding in check.findings[:_SHOWN]:
         where = f"{finding.where}: " if finding.where else ""
@@ -47,7 +50,7 @@ def show(check: Check) -> None:
         click.echo(_line(str(one.question), str(one.value), one.reason, asked=one.asked))
     for said in check.statements:
         if not said.problem and said.signature:
-            click.echo(f"\nStatement {said.name}: {_said(said.content)}")
+            click.echo(f"\nStatement {said.name}: {printable(_said(said.content)[:1000])}")
             who = ", ".join(said.signature.trusted) or said.signature.fingerprint
             click.echo(f"  signed by {who}")
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from leman.environments.providers.unpack import is_archive, unpack
 from leman.errors import SourceError, UsageError
-from leman.records import keys, statements
+from leman.findings import printable
+from leman.records import keys, signing, statements
+from leman.records.layout import STATEMENTS
 from leman.records.model import Check, Question
 from leman.records.verify import Trust, verify
 from leman.reproduction.options import Options
@@ -92,6 +94,7 @@ def examine(spec: str, *, settings: Settings, wanted: Wanted, watcher: Watcher) 
 
 
 def _add(check: Check, path: Path, key: keys.Key) -> Path:
+    signing.refuse_links(check.record.path / STATEMENTS)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return statements.add(check.record.path, path, f"{moment}-{keys.name_for(key)}"[:64])
 
@@ -109,12 +112,11 @@ def _opened(given: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="leman-record-") as name:
         tree = Path(name) / "record"
         tree.mkdir()
-        unpacked = unpack(given, tree)
-        # Links and devices are in no record; pointers of Git LFS may be, as their author left them.
-        left_out = [one for one in unpacked.findings if one.code == "link-leaves-tree"]
-        if left_out:
+        left_out = unpack(given, tree).left_out
+        if left_out:  # a folder with it would not be intact either
+            words = ", ".join(printable(one) for one in left_out[:5])
             raise SourceError(
-                f"{given} holds more than a record: {left_out[0].message}",
+                f"{given} holds more than a record: {words}",
                 hint="Unpack it yourself and verify the folder.",
             )
         yield tree

@@ -40,6 +40,7 @@ SIGNED_RECORD = "leman-record@v1"  # SSHSIG namespaces: no signature is good for
 SIGNED_STATEMENT = "leman-statement@v1"
 
 MOST_FILES = 1_000_000
+MOST_BESIDE = 1000  # files in a folder that may grow
 LARGEST_MANIFEST = 512 * 1024**2  # bytes
 LARGEST_FACTS = 64 * 1024**2
 LARGEST_SIDE_FILE = 4 * 1024**2  # of a signature, time stamp or statement

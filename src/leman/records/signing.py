@@ -34,8 +34,9 @@ def add_signature(record: Path, key: Key, *, name: str = "", stamping: Stamping 
     ToolError where the key or the authority does not do its part; nothing half-made is left.
     """
     what = record / TAG_MANIFEST
-    if not what.is_file():
+    if not what.is_file() or what.is_symlink():
         raise SourceError(f"{record} is no record: it has no {TAG_MANIFEST}")
+    refuse_links(record / SIGNATURES, record / STAMPS)
     chosen = name or keys.name_for(key)
     if not re.fullmatch(NAME, chosen):
         raise UsageError(f"--name {chosen}: expected letters, digits, “.”, “_” and “-”, at most 64")
@@ -56,6 +57,16 @@ def add_signature(record: Path, key: Key, *, name: str = "", stamping: Stamping 
         write_atomic(record / STAMPS / f"{chosen}.pem", chain)
         write_atomic(record / STAMPS / f"{chosen}.tsr", stamp)
     return chosen
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raise SourceError for a folder that is a link: what is written there lands elsewhere."""
+    for one in folders:
+        if one.is_symlink() or (one.exists() and not one.is_dir()):
+            raise SourceError(
+                f"{one} is no folder, so nothing is written into it",
+                hint="A record holds no links: get another copy.",
+            )
 
 
 def _stamp(armoured: bytes, stamping: Stamping) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from leman.files import sha256_of
 from leman.records import facts as known_facts
 from leman.records import references
 from leman.records.bag.check import Contents, check
-from leman.records.layout import DECLARATION, FACTS, TAG_MANIFEST
+from leman.records.layout import DECLARATION, FACTS, MANIFEST, TAG_MANIFEST
 from leman.records.model import Record
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FromRecord:
 def _checked(root: Path) -> tuple[Record, tuple[Reference, ...]]:
     contents = Contents()
     wrong = [one for one in check(root, contents) if one.severity == "error"]
-    facts, bad = known_facts.read(root)
+    facts, bad = known_facts.read(root, contents.manifests.get(MANIFEST))
     wrong += [one for one in bad if one.severity == "error"]
     if wrong:
         raise SourceError(
@@ -82,13 +82,15 @@ def _checked(root: Path) -> tuple[Record, tuple[Reference, ...]]:
 
 
 def _lay(record: Record, tree: Path) -> Laid:
-    shutil.copytree(record.source, tree, dirs_exist_ok=True)
+    if record.source.is_dir():  # it is not where all files are elsewhere
+        shutil.copytree(record.source, tree, dirs_exist_ok=True)
     source = record.facts["source"]
     for path in _paths(source.get("executable")):
         with suppress(OSError):
             (tree / path).chmod(0o755)
     for path in _paths(source.get("empty_folders")):
-        (tree / path).mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # where a file lies, no folder can be made
+            (tree / path).mkdir(parents=True, exist_ok=True)
     return Laid(tree)
 
 

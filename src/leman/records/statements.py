@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leman import __version__
 from leman.files import write_atomic
+from leman.records.bag import reading
 from leman.records.layout import LARGEST_SIDE_FILE, SIGNED_STATEMENT, STATEMENTS
 from leman.records.model import Record, Signature, Statement
 from leman.records.sign import ssh
@@ -110,8 +111,11 @@ def add(record: Path, path: Path, name: str) -> Path:
 
 
 def read_all(record: Record, files: Iterable[str], trust: Path | None) -> Iterator[Statement]:
-    """Yield the statements of a record, each with the check of its signature."""
-    known = {path for path in files if path.startswith(f"{STATEMENTS}/") and path.count("/") == 1}
+    """Yield the statements of a record, each with the check of its signature.
+
+    `files` are the paths of all files in its folder of statements.
+    """
+    known = set(files)
     for path in sorted(one for one in known if one.endswith(".json")):
         yield _read(record, path, known, trust)
     for path in sorted(known):
@@ -125,25 +129,27 @@ def _read(record: Record, path: str, known: set[str], trust: Path | None) -> Sta
     name = path.rpartition("/")[2].removesuffix(".json")
     statement = Statement(name, {})
     file = record.path / path
-    if file.stat().st_size > LARGEST_SIDE_FILE:
-        return replace(statement, problem="it is larger than any statement")
     try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = reading.strict_json(reading.content(file, most=LARGEST_SIDE_FILE))
+    except OSError as error:
+        return replace(statement, problem=f"it cannot be read: {reading.reason(error)}")
+    except (ValueError, RecursionError) as error:
         return replace(statement, problem=f"it is no JSON: {str(error)[:200]}")
     if not isinstance(content, dict) or content.get("_type") != TYPE:
         return replace(statement, problem="it is no in-toto statement")
     statement = replace(statement, content=content)
     if f"sha256:{_subject(content)}" != record.id:
         return replace(statement, problem="it is about another record")
-    if f"{path}.sshsig" not in known:
-        return replace(statement, problem="its signature is not there")
+    for ending, what in ((".sshsig", "signature"), (".pub", "public key")):
+        if f"{path}{ending}" not in known:
+            return replace(statement, problem=f"its {what} is not there")
     signature = ssh.Ssh().verify(
         file,
         file.with_name(f"{file.name}.sshsig"),
         purpose=SIGNED_STATEMENT,
         trust=trust,
     )
+    signature = ssh.with_key_beside(signature, file.with_name(f"{file.name}.pub"))
     return replace(statement, signature=signature, problem=_of(signature))
 
 
@@ -155,4 +161,4 @@ def _subject(content: dict[str, Any]) -> str:
     subjects = content.get("subject")
     first = subjects[0] if isinstance(subjects, list) and len(subjects) == 1 else {}
     digest = first.get("digest") if isinstance(first, dict) else {}
-    return str(digest.get("sha256")) if isinstance(digest, dict) else ""
+    return str(digest.get("sha256")).lower() if isinstance(digest, dict) else ""

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from leman.errors import SourceError
-from leman.files import sha256_of
-from leman.findings import Finding
+from leman.errors import SourceError, UsageError
+from leman.findings import Finding, printable
 from leman.records import facts as known_facts
 from leman.records import statements
+from leman.records.bag import reading
 from leman.records.bag.check import Contents, check, unheard
+from leman.records.bag.listing import capped
+from leman.records.beside import Beside
 from leman.records.layout import (
-    FACTS,
-    SIGNATURES,
-    SIGNED_RECORD,
+    LARGEST_SIDE_FILE,
+    MANIFEST,
+    PAYLOAD,
     SOURCE,
-    STAMPS,
+    STATEMENTS,
     TAG_MANIFEST,
 )
 from leman.records.model import Answer, Check, Question, Record, Signature, Stamp, Statement, Value
-from leman.records.sign import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_HINT = "Give the folder (or archive) that `leman publish` wrote."
 NOT_RUN = "nothing was run; --rerun does"
 
 
@@ -53,23 +58,22 @@ def verify(
     there is no record at all, UsageError for a list of trusted keys that cannot be read.
     """
     believed = trust or Trust()
-    if not root.is_dir() or not ((root / TAG_MANIFEST).exists() or (root / "data").is_dir()):
-        raise SourceError(
-            f"{root} is no record: it holds neither {TAG_MANIFEST} nor data/",
-            hint="Give the folder (or archive) that `leman publish` wrote.",
-        )
+    _refuse_what_is_none(root, believed)
     contents = Contents()
+    identity = _id(root)
     findings = list(check(root, contents, progress=progress))
-    facts, wrong = known_facts.read(root) if FACTS in contents.listing.files else ({}, ())
-    if not facts and not wrong:
-        wrong = (Finding("bad-facts", "error", FACTS, "it is not there"),)
-    record = Record(_id(root, contents), root, facts)
-    findings += [*wrong, *_modes(facts, contents)]
-    side = _Side(root, contents, believed)
+    facts, wrong = known_facts.read(root, contents.manifests[MANIFEST])
+    record = Record(identity, root, facts)
+    findings += [*wrong, *capped(_modes(facts, contents))]
+    side = Beside(root, contents.listing.files.keys(), believed.signers, believed.authorities)
     stamps = tuple(side.stamps())
     signatures = tuple(side.signatures(stamps))
-    said = tuple(statements.read_all(record, contents.listing.files, believed.signers))
+    said = tuple(statements.read_all(record, side.names(STATEMENTS), believed.signers))
     findings += [*side.findings(signatures, stamps), *_about_statements(said)]
+    if _id(root) != identity:  # what was signed is not what was checked
+        words = "it changed while the record was being verified"
+        findings.append(Finding("changed", "error", TAG_MANIFEST, words))
+    findings = [_shown(one) for one in findings]
     answers = (
         _intact(findings, contents),
         _signed(signatures, believed),
@@ -89,9 +93,41 @@ def verify(
     )
 
 
-def _id(root: Path, contents: Contents) -> str:
-    present = TAG_MANIFEST in contents.listing.files
-    return f"sha256:{sha256_of(root / TAG_MANIFEST)}" if present else ""
+def _refuse_what_is_none(root: Path, trust: Trust) -> None:
+    try:
+        kind = root.stat().st_mode
+        there = {entry.name for entry in os.scandir(root)} if stat.S_ISDIR(kind) else set()
+    except (OSError, ValueError) as error:
+        words = reading.reason(error) if isinstance(error, OSError) else str(error)
+        raise SourceError(f"{root} cannot be read: {words}", hint=_HINT) from error
+    if not there & {TAG_MANIFEST, PAYLOAD}:
+        raise SourceError(
+            f"{root} is no record: it holds neither {TAG_MANIFEST} nor {PAYLOAD}/", hint=_HINT
+        )
+    if trust.signers is not None:
+        try:
+            with trust.signers.open("rb") as file:
+                file.read(1)
+        except OSError as error:
+            raise UsageError(f"{trust.signers} cannot be read: {reading.reason(error)}") from error
+
+
+def _id(root: Path) -> str:
+    try:
+        text = reading.content(root / TAG_MANIFEST, most=LARGEST_SIDE_FILE)
+    except OSError:  # which `check` reports
+        return ""
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+
+
+def _shown(finding: Finding) -> Finding:
+    """Return a finding that does on a terminal nothing but stand there."""
+    return replace(
+        finding,
+        where=printable(finding.where),
+        message=printable(finding.message),
+        fix=printable(finding.fix),
+    )
 
 
 def _modes(facts: dict[str, object], contents: Contents) -> Iterator[Finding]:
@@ -110,97 +146,6 @@ def _modes(facts: dict[str, object], contents: Contents) -> Iterator[Finding]:
         yield Finding(
             "mode", "warning", path, "the author's file may be executed, this copy may not"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The files that grow beside a bag: signatures and time stamps."""
-
-    root: Path
-    contents: Contents
-    trust: Trust
-
-    def _names(self, folder: str, ending: str) -> list[str]:
-        start = f"{folder}/"
-        return sorted(
-            path.removeprefix(start).removesuffix(ending)
-            for path in self.contents.listing.files
-            if path.startswith(start) and path.endswith(ending) and path.count("/") == 1
-        )
-
-    def stamps(self) -> Iterator[Stamp]:
-        """Yield the check of each time stamp."""
-        names = self._names(STAMPS, ".tsr")
-        if not names:
-            return
-        from leman.records.stamps import rfc3161  # noqa: PLC0415 - slow, and often not needed
-
-        given = self.trust.authorities
-        roots = rfc3161.roots_in(given) if given else rfc3161.system_roots()
-        for name in names:
-            signature = self.root / SIGNATURES / f"{name}.sshsig"
-            if f"{SIGNATURES}/{name}.sshsig" not in self.contents.listing.files:
-                yield Stamp(name, problem="the signature that it dates is not there")
-                continue
-            chain = self.root / STAMPS / f"{name}.pem"
-            beside = f"{STAMPS}/{name}.pem" in self.contents.listing.files
-            yield rfc3161.check(
-                (self.root / STAMPS / f"{name}.tsr").read_bytes(),
-                chain.read_bytes() if beside else b"",
-                signature.read_bytes(),
-                roots=roots,
-                name=name,
-            )
-
-    def signatures(self, stamps: tuple[Stamp, ...]) -> Iterator[Signature]:
-        """Yield the check of each signature; one with a trusted stamp counts as of its moment."""
-        if TAG_MANIFEST not in self.contents.listing.files:
-            return
-        moments = {one.name: one.moment for one in stamps if one.trusted and not one.problem}
-        for name in self._names(SIGNATURES, ".sshsig"):
-            checked = ssh.Ssh().verify(
-                self.root / TAG_MANIFEST,
-                self.root / SIGNATURES / f"{name}.sshsig",
-                purpose=SIGNED_RECORD,
-                trust=self.trust.signers,
-                at=moments.get(name),
-            )
-            beside = self.root / SIGNATURES / f"{name}.pub"
-            known = f"{SIGNATURES}/{name}.pub" in self.contents.listing.files
-            if not checked.problem and known and not _same_key(beside, checked.key):
-                words = f"{name}.pub is not the key that it was made with"
-                checked = replace(checked, problem=words)
-            yield checked
-
-    def findings(
-        self, signatures: tuple[Signature, ...], stamps: tuple[Stamp, ...]
-    ) -> Iterator[Finding]:
-        """Yield what is wrong with the files beside the bag."""
-        for one in signatures:
-            if one.problem:
-                where = f"{SIGNATURES}/{one.name}.sshsig"
-                yield Finding("bad-signature", "error", where, one.problem)
-        for stamp in stamps:
-            if stamp.problem:
-                yield Finding("bad-stamp", "error", f"{STAMPS}/{stamp.name}.tsr", stamp.problem)
-        for folder, whole, part in (
-            (SIGNATURES, ".sshsig", ".pub"),
-            (STAMPS, ".tsr", ".pem"),
-        ):
-            halves = set(self._names(folder, whole)), set(self._names(folder, part))
-            for name in sorted(halves[1] - halves[0]):
-                words = f"there is no {name}{whole} that it belongs to"
-                yield Finding("half-missing", "error", f"{folder}/{name}{part}", words)
-            for name in sorted(halves[0] - halves[1]):
-                words = f"{name}{part} is missing beside it"
-                yield Finding("half-missing", "error", f"{folder}/{name}{whole}", words)
-
-
-def _same_key(path: Path, key: str) -> bool:
-    try:
-        return path.read_text().split()[:2] == key.split()
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _about_statements(said: tuple[Statement, ...]) -> Iterator[Finding]:

@@ -54,11 +54,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What was left out, and the newest day that a member bears (None: no plausible one)."""
+    """What was left out, and the newest day that a member bears (None: no plausible one).
+
+    `missing` is what the source lacks; `left_out` is every member that was not unpacked, also
+    what is nobody's loss (another's ``.git``, litter of macOS).
+    """
 
     missing: tuple[str, ...]
     findings: tuple[Finding, ...]
     newest: date | None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class _Work:
     names: set[str] = field(default_factory=set)
     links: list[tuple[str, _Member]] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
 
 
@@ -214,7 +220,10 @@ def _tar_members(packed: tarfile.TarFile) -> Iterator[_Member]:
 
 def _take(work: _Work, member: _Member, archive: Path) -> None:
     name = safe_name(member.name, archive.name)
-    if not name or _OF_OTHERS & set(name.split("/")):
+    if not name:
+        return
+    if _OF_OTHERS & set(name.split("/")):
+        work.ignored.append(name)
         return
     if member.kind == "folder":
         (work.tree / name).mkdir(parents=True, exist_ok=True)
@@ -302,7 +311,8 @@ def _described(work: _Work) -> Unpacked:
         ),
     )
     missing = tuple(sorted({*pointers, *dropped}))
-    return Unpacked(missing, findings, max(work.days, default=None))
+    left_out = tuple(sorted({*work.ignored, *dropped}))
+    return Unpacked(missing, findings, max(work.days, default=None), left_out)
 
 
 def _plausible(changed: float) -> bool:

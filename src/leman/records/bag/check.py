@@ -12,9 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leman.findings import Finding
-from leman.records.bag import fetching, manifest
+from leman.records.bag import fetching, manifest, reading
 from leman.records.bag.hashing import digests
-from leman.records.bag.listing import Listing, bad_path, collisions, listed, unportable
+from leman.records.bag.listing import (
+    Listing,
+    bad_path,
+    capped,
+    collisions,
+    folders_of,
+    listed,
+    unportable,
+)
 from leman.records.layout import (
     DECLARATION,
     FETCH,
@@ -23,22 +31,23 @@ from leman.records.layout import (
     LARGEST_MANIFEST,
     LARGEST_SIDE_FILE,
     MANIFEST,
+    MOST_BESIDE,
     MOST_FILES,
     PAYLOAD,
+    SOURCE,
     TAG_MANIFEST,
     TAGS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from leman.records.model import Reference
 
 _DIGITS = 64  # of a SHA-256
 _DECLARED = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
-_MOST_FINDINGS = 1000  # of one kind: beyond, they are counted
-_OXUM = re.compile(r"^Payload-Oxum:[ \t]*(\d+)\.(\d+)[ \t]*$", re.MULTILINE)
+_OXUM = re.compile(r"^payload-oxum[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 
 
 def unheard(_done: int, _total: int) -> None:
@@ -64,6 +73,12 @@ def check(
     """
     contents.listing = listed(root)
     yield from contents.listing.findings
+    yield from capped(_beyond_listing(root, contents, progress))
+
+
+def _beyond_listing(
+    root: Path, contents: Contents, progress: Callable[[int, int], None]
+) -> Iterator[Finding]:
     yield from _declaration(root, contents)
     for name in (TAG_MANIFEST, MANIFEST):
         yield from _read_manifest(root, name, contents)
@@ -71,7 +86,7 @@ def check(
     yield from _names(contents)
     yield from _missing_and_unlisted(contents)
     yield from _digests(root, contents, progress)
-    yield from _oxum(root, contents)
+    yield from _description(root, contents)
 
 
 def _problem(code: str, where: str, message: str, fix: str = "") -> Finding:
@@ -79,11 +94,14 @@ def _problem(code: str, where: str, message: str, fix: str = "") -> Finding:
 
 
 def _declaration(root: Path, contents: Contents) -> Iterator[Finding]:
-    size = contents.listing.files.get(DECLARATION)
-    if size is None:
+    if DECLARATION not in contents.listing.files:
         yield _problem("no-bag", DECLARATION, "there is no bagit.txt: this is no record")
         return
-    found = (root / DECLARATION).read_bytes()[:1000] if size < 1000 else b""
+    try:
+        found = reading.content(root / DECLARATION, most=1000)
+    except OSError as error:
+        yield _problem("bad-declaration", DECLARATION, reading.reason(error))
+        return
     if found.decode(errors="replace").replace("\r\n", "\n") == _DECLARED:
         return
     version = re.match(rb"BagIt-Version: (\d+)\.(\d+)\r?\n", found)
@@ -113,7 +131,7 @@ def _read_manifest(root: Path, name: str, contents: Contents) -> Iterator[Findin
                 yield _problem("listed-twice", path, f"{name} lists it more than once")
             else:
                 entries[path] = digest
-            if len(entries) > MOST_FILES:
+            if len(entries) > (MOST_FILES if name == MANIFEST else len(TAGS)):
                 yield _problem("too-many-files", name, f"it lists more than {MOST_FILES} files")
                 return
     except manifest.ManifestError as error:
@@ -130,16 +148,28 @@ def _out_of_place(name: str, path: str) -> str:
 
 def _fetch(root: Path, contents: Contents) -> Iterator[Finding]:
     """Read fetch.txt: files that are named with their digest but may be elsewhere."""
-    if FETCH not in contents.listing.files:
+    files = contents.listing.files
+    if FETCH not in files:
         return
-    listed_here = contents.manifests[MANIFEST]
-    references = []
-    for reference, trouble in fetching.read(root / FETCH, listed_here):
+    if files[FETCH] > LARGEST_MANIFEST:
+        yield _problem("bad-fetch", FETCH, f"it has {files[FETCH]} bytes, more than any record's")
+        return
+    references: dict[str, Reference] = {}
+    for reference, trouble in fetching.read(root / FETCH, contents.manifests[MANIFEST]):
         if reference is None:
             yield _problem("bad-fetch", FETCH, trouble)
-        elif reference.path not in contents.listing.files:
-            references.append(reference)
-    contents.references = tuple(references)
+            continue
+        path = reference.path
+        if not path.startswith(f"{SOURCE}/"):  # the rest of a record is always inside
+            yield _problem("bad-fetch", path, f"only what is below {SOURCE}/ may be elsewhere")
+        elif path in references:
+            yield _problem("bad-fetch", path, f"{FETCH} names it more than once")
+        elif path in files and files[path] != reference.size:
+            words = f"it has {files[path]} bytes, {FETCH} says {reference.size}"
+            yield _problem("bad-fetch", path, words)
+        else:
+            references[path] = reference
+    contents.references = tuple(one for one in references.values() if one.path not in files)
 
 
 def _names(contents: Contents) -> Iterator[Finding]:
@@ -148,6 +178,8 @@ def _names(contents: Contents) -> Iterator[Finding]:
     for path in paths:
         if trouble := unportable(path):
             yield _problem("unportable-name", path, trouble)
+    for path in folders_of(paths) & paths.keys():
+        yield _problem("name-collision", path, "it is a file, and a folder that holds another")
     for one, other in collisions(paths):
         yield _problem("name-collision", other, f"on some systems this is the same file as {one!r}")
 
@@ -157,12 +189,23 @@ def _missing_and_unlisted(contents: Contents) -> Iterator[Finding]:
     elsewhere = {one.path for one in contents.references}
     for name, entries in named.items():
         gone = (path for path in entries if path not in files and path not in elsewhere)
-        yield from _several("missing", gone, f"{name} lists it, but it is not there")
+        for path in gone:
+            yield _problem("missing", path, f"{name} lists it, but it is not there")
     if contents.manifests[TAG_MANIFEST]:
         for tag in (DECLARATION, INFO, MANIFEST):
             if tag not in named[TAG_MANIFEST]:
                 yield _problem("not-covered", tag, f"{TAG_MANIFEST} does not list it")
-    yield from _several("unlisted", _unlisted(contents), "no manifest lists it")
+    for path in _unlisted(contents):
+        yield _problem("unlisted", path, "no manifest lists it")
+    yield from _beside(files)
+
+
+def _beside(files: dict[str, int]) -> Iterator[Finding]:
+    for folder in GROWING:
+        count = sum(path.startswith(f"{folder}/") for path in files)
+        if count > MOST_BESIDE:
+            words = f"it holds {count} files, more than {MOST_BESIDE}: none was looked at"
+            yield _problem("too-many-files", folder, words)
     for path, size in files.items():
         if _grows(path) and size > LARGEST_SIDE_FILE:
             yield _problem(
@@ -185,17 +228,6 @@ def _grows(path: str) -> bool:
     return folder in GROWING and bool(GROWING[folder].fullmatch(name))
 
 
-def _several(code: str, paths: Iterable[str], message: str) -> Iterator[Finding]:
-    """Yield a finding a path; beyond a thousand, one that counts the rest."""
-    count = 0
-    for path in paths:
-        count += 1
-        if count <= _MOST_FINDINGS:
-            yield _problem(code, path, message)
-    if count > _MOST_FINDINGS:
-        yield _problem(code, "", f"{message} (and {count - _MOST_FINDINGS} more files)")
-
-
 def _digests(
     root: Path, contents: Contents, progress: Callable[[int, int], None]
 ) -> Iterator[Finding]:
@@ -209,36 +241,33 @@ def _digests(
     total, done = sum(files[path] for path in wanted), 0
     base = os.fspath(root)
     jobs = ((path, f"{base}/{path}") for path in wanted)
-    count = 0
     for path, digest, size, trouble in digests(jobs):
         done += size
         progress(done, total)
         if digest == wanted[path]:
             continue
-        count += 1
         if trouble:
             yield _problem("unreadable", path, trouble)
-        elif count <= _MOST_FINDINGS:
+        else:
             words = f"its SHA-256 is {digest}, the manifest has {wanted[path]}"
             yield _problem("changed", path, words)
-    if count > _MOST_FINDINGS:
-        yield _problem("changed", "", f"and {count - _MOST_FINDINGS} more files were changed")
 
 
-def _oxum(root: Path, contents: Contents) -> Iterator[Finding]:
+def _description(root: Path, contents: Contents) -> Iterator[Finding]:
     """Compare with the payload's size that bag-info.txt gives (RFC 8493 §2.2.2)."""
-    if INFO not in contents.listing.files or contents.listing.files[INFO] > LARGEST_SIDE_FILE:
+    if INFO not in contents.listing.files:
         return
-    match = _OXUM.search((root / INFO).read_bytes().decode(errors="replace"))
-    if match is None:
+    try:
+        text = reading.content(root / INFO, most=LARGEST_SIDE_FILE).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        trouble = reading.reason(error) if isinstance(error, OSError) else "it is not UTF-8"
+        yield _problem("bad-info", INFO, trouble)
         return
     start = f"{PAYLOAD}/"
     sizes = [size for path, size in contents.listing.files.items() if path.startswith(start)]
     sizes += [one.size for one in contents.references]
-    if (sum(sizes), len(sizes)) != (int(match[1]), int(match[2])):
-        yield _problem(
-            "wrong-size",
-            INFO,
-            f"Payload-Oxum says {match[1]} bytes in {match[2]} files,"
-            f" found {sum(sizes)} in {len(sizes)}",
-        )
+    found = f"{sum(sizes)}.{len(sizes)}"
+    for told in _OXUM.findall(text):
+        if told != found:
+            words = f"Payload-Oxum is {told[:80]}, found {found} (bytes, files)"
+            yield _problem("wrong-size", INFO, words)

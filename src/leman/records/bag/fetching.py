@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from leman.records.bag import manifest
+from leman.records.bag import manifest, reading
 from leman.records.bag.listing import bad_path
 from leman.records.layout import PAYLOAD
 from leman.records.model import Reference
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+_SIZE = re.compile("[0-9]{1,18}")  # Python reads no number of more than 4300 digits
 SCHEMES = frozenset({"http", "https"})
 
 
@@ -33,11 +35,13 @@ def read(path: Path, digests: Mapping[str, str]) -> Iterator[tuple[Reference | N
                 yield _entry(number, line, digests)
     except manifest.ManifestError as error:
         yield None, f"line {error.number}: {error.message}"
+    except OSError as error:
+        yield None, reading.reason(error)
 
 
 def _entry(number: int, line: str, digests: Mapping[str, str]) -> tuple[Reference | None, str]:
-    parts = line.split(maxsplit=2)
-    if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdigit()):
+    parts = re.split("[ \t]+", line, maxsplit=2)  # no-break spaces belong to names
+    if len(parts) != 3 or not _SIZE.fullmatch(parts[1]):
         return None, f"line {number}: expected an address, a size in bytes and a path"
     url, size, name = parts[0], int(parts[1]), manifest.decoded(parts[2])
     if trouble := bad_path(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def digests(
     """Yield the digest of each file as it becomes known, in the order of `jobs`.
 
     Links are not followed, and what is no regular file is not read (a pipe would wait for ever).
+    A file that changes meanwhile has no digest.
     """
     count = threads or min(8, len(os.sched_getaffinity(0)) if _LINUX else os.cpu_count() or 1)
     with ThreadPoolExecutor(count) as pool:
@@ -65,9 +67,15 @@ def _hash(path: str, algorithm: str, view: memoryview) -> tuple[str, int, str]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            while count := os.readv(handle, [view]):
+            before = os.fstat(handle)
+            if not stat.S_ISREG(before.st_mode):
+                return "", 0, "it is no regular file"
+            while total <= before.st_size and (count := os.readv(handle, [view])):
                 whole.update(view[:count])
                 total += count
+            # One that grows as fast as it is read would never end.
+            if total != before.st_size or os.fstat(handle).st_mtime_ns != before.st_mtime_ns:
+                return "", total, "it changed while it was read"
         finally:
             os.close(handle)
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ _DEVICES = frozenset(
     | {f"{name}{number}" for name in ("com", "lpt") for number in "123456789¹²³"}
 )
 _MAYBE_DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt)", re.IGNORECASE)
+MOST_FINDINGS = 1000  # of one code: a hostile record may hold a million of a kind
+_RUNS = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH | stat.S_ISUID | stat.S_ISGID
 
 
 @dataclass(slots=True)
@@ -30,6 +33,16 @@ class Listing:
     files: dict[str, int] = field(default_factory=dict)
     executable: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    entries: int = 0  # of whatever kind
+    counts: Counter[str] = field(default_factory=Counter)  # of findings, by code
+
+    def note(self, code: str, where: str, message: str) -> None:
+        """Add an error, unless there are so many of its kind that nobody would read it."""
+        self.counts[code] += 1
+        if self.counts[code] <= MOST_FINDINGS:
+            self.findings.append(Finding(code, "error", where, message))
+        elif self.counts[code] == MOST_FINDINGS + 1:
+            self.findings.append(Finding(code, "error", "", "and more of this kind"))
 
     @property
     def size(self) -> int:
@@ -54,8 +67,8 @@ def listed(root: Path) -> Listing:
 def _list_folder(
     root: Path, folder: str, depth: int, found: Listing, pending: list[tuple[str, int]]
 ) -> bool:
-    if depth > DEEPEST or len(os.fsencode(folder)) > LONGEST_PATH:
-        found.findings.append(_odd("too-deep", folder[:200], f"more than {DEEPEST} folders deep"))
+    if depth > DEEPEST or _bytes(folder) > LONGEST_PATH:
+        found.note("too-deep", folder[:200], f"more than {DEEPEST} folders deep")
         return True
     empty = True
     try:
@@ -64,16 +77,15 @@ def _list_folder(
                 empty = False
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 _list_entry(entry, path, depth, found, pending)
-                if len(found.files) + len(pending) > MOST_FILES:
-                    found.findings.append(
-                        _odd("too-many-files", "", f"more than {MOST_FILES} files and folders")
-                    )
+                found.entries += 1
+                if found.entries > MOST_FILES:  # links and empty folders count, too
+                    found.note("too-many-files", "", f"more than {MOST_FILES} files and folders")
                     return False
     except OSError as error:
-        found.findings.append(_odd("unreadable", folder, error.strerror or str(error)))
+        found.note("unreadable", folder, error.strerror or str(error))
         return True
     if empty and folder:
-        found.findings.append(_odd("empty-folder", folder, "an empty folder, which is in no list"))
+        found.note("empty-folder", folder, "an empty folder, which is in no list")
     return True
 
 
@@ -89,29 +101,41 @@ def _list_entry(
         pending.append((path, depth + 1))
     elif stat.S_ISREG(info.st_mode):
         found.files[path] = info.st_size
-        if info.st_mode & stat.S_IXUSR:
+        if info.st_mode & _RUNS:
             found.executable.add(path)
     elif stat.S_ISLNK(info.st_mode):
-        found.findings.append(_odd("link", path, "a symbolic link: a record has none"))
+        found.note("link", path, "a symbolic link: a record has none")
     else:
-        found.findings.append(
-            _odd("special-file", path, "a pipe, socket or device: a record has none")
-        )
+        found.note("special-file", path, "a pipe, socket or device: a record has none")
 
 
-def _odd(code: str, where: str, message: str) -> Finding:
-    return Finding(code, "error", where, message)
+def capped(findings: Iterable[Finding], most: int = MOST_FINDINGS) -> Iterator[Finding]:
+    """Yield findings, at most `most` of one code; the rest is one that counts them."""
+    counts: Counter[str] = Counter()
+    for one in findings:
+        counts[one.code] += 1
+        if counts[one.code] <= most:
+            yield one
+    for code, count in counts.items():
+        if count > most:
+            yield Finding(code, "error", "", f"and {count - most} more of this kind")
+
+
+def _bytes(path: str) -> int:
+    return len(path) if path.isascii() else len(path.encode(errors="surrogateescape"))
 
 
 def bad_path(path: str) -> str:
     """Say why a path of a manifest must not be followed, or return ""."""
     if not path or path.startswith(("/", "~")) or path[1:2] == ":":
         return "it is not relative to the record"
-    if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+    if "\0" in path or _bytes(path) > LONGEST_PATH:
         return "no file can have this name"
     parts = path.split("/")
     if any(part in {"", ".", ".."} for part in parts):
         return "it has an empty part, “.” or “..”"
+    if len(parts) > DEEPEST + 1:
+        return f"it is more than {DEEPEST} folders deep"
     return ""
 
 
@@ -141,6 +165,14 @@ def collisions(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
             other = seen.setdefault(key, one)
             if other != one:
                 yield other, one
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Return every folder that files of these paths lie in, however deep."""
+    known: set[str] = set()
+    for path in paths:
+        _new_folders(path, known)
+    return known
 
 
 def _new_folders(path: str, known: set[str]) -> list[str]:

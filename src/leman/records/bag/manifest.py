@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+(.+)")
 _ENCODED = re.compile("%(?:0[aA]|0[dD]|25)")
-_LONGEST_LINE = 16_384  # characters
+_BARE = re.compile("%(?!0[aA]|0[dD]|25)")  # RFC 8493 §2.1.3 wants it encoded
+_LONGEST_LINE = 65_536  # bytes
 
 
 class ManifestError(ValueError):
@@ -43,18 +44,27 @@ def text(entries: Iterable[tuple[str, str]]) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines without their ends. Raises ManifestError for what is no text."""
+    """Yield numbered lines without their ends (LF or CRLF).
+
+    Raises ManifestError for what is no text in UTF-8, and for a CR alone: some readers take it for
+    the end of a line and some do not, so one list would be two.
+    """
     with path.open("rb") as file:
         number = 0
-        while raw := file.readline(_LONGEST_LINE * 4):
+        while raw := file.readline(_LONGEST_LINE):
             number += 1
+            if len(raw) == _LONGEST_LINE and not raw.endswith(b"\n"):
+                raise ManifestError(number, f"it is longer than {_LONGEST_LINE} bytes")
             try:
                 line = raw.decode()
             except UnicodeDecodeError as error:
                 raise ManifestError(number, "it is not UTF-8") from error
-            if len(line) > _LONGEST_LINE:
-                raise ManifestError(number, f"it is longer than {_LONGEST_LINE} characters")
-            yield number, line.rstrip("\r\n")
+            line = line.removesuffix("\n").removesuffix("\r")
+            if number == 1 and line.startswith("\ufeff"):
+                raise ManifestError(number, "it begins with a byte-order mark")
+            if "\r" in line or "\0" in line:
+                raise ManifestError(number, "it holds a carriage return or a zero byte")
+            yield number, line
 
 
 def read(path: Path, *, digits: int) -> Iterator[tuple[str, str]]:
@@ -71,4 +81,6 @@ def read(path: Path, *, digits: int) -> Iterator[tuple[str, str]]:
             raise ManifestError(number, f"expected a digest and a path, found {line[:80]!r}")
         if len(match[1]) != digits:
             raise ManifestError(number, f"the digest has {len(match[1])} digits, expected {digits}")
+        if "%" in match[2] and _BARE.search(match[2]):
+            raise ManifestError(number, "its path has a percent sign that is not %25, %0A or %0D")
         yield decoded(match[2]), match[1].lower()

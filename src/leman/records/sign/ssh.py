@@ -20,17 +20,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leman.errors import ToolError, UsageError
+from leman.findings import printable
+from leman.records.bag import reading
 from leman.records.layout import LARGEST_SIDE_FILE
 from leman.records.model import Signature
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+_LARGEST_KEY = 65_536  # bytes
 _SECONDS = 300  # a hardware key waits for a finger
 _BLOB = re.compile(
     rb"-----BEGIN SSH SIGNATURE-----\s(.+?)-----END SSH SIGNATURE-----\s*", re.DOTALL
 )
 _GOOD = re.compile(r"with \S+ key (SHA256:\S+)")
+_KIND = re.compile(rb"[a-z0-9@.-]{1,64}")  # of a key, such as ssh-ed25519
+_CERTIFICATE = "-cert-v01@openssh.com"
 _NEEDED = "OpenSSH 8.2 or newer brings it (Debian: apt-get install openssh-client)."
 
 
@@ -70,14 +75,20 @@ class Ssh:
             key = public_key(signature)
         except ValueError as error:
             return Signature(name, problem=str(error))
-        with what.open("rb") as data:
-            done = _run(
-                "check-novalidate", "-n", purpose, "-s", str(signature), stdin=data.fileno()
-            )
+        try:
+            with what.open("rb") as data:
+                done = _run(
+                    "check-novalidate", "-n", purpose, "-s", str(signature), stdin=data.fileno()
+                )
+        except OSError as error:
+            words = f"what it signs cannot be read: {reading.reason(error)}"
+            return Signature(name, key, fingerprint(key), problem=words)
         match = _GOOD.search(done.stdout.decode(errors="replace"))
         found = Signature(name, key, match[1] if match else fingerprint(key))
         if done.returncode != 0 or match is None:
             return replace(found, problem=f"it does not fit what it signs: {_words(done)}")
+        if _CERTIFICATE not in key and match[1] != fingerprint(key):
+            return replace(found, problem="it can be read as one of another key")
         if trust is None:
             return found
         return replace(found, trusted=_trusted(what, signature, purpose, trust, at))
@@ -109,16 +120,34 @@ def public_key(signature: Path) -> str:
     Raises ValueError for what is no SSH signature.
     """
     try:
-        if signature.stat().st_size > LARGEST_SIDE_FILE:
-            raise ValueError("it is too large for a signature")
-        armoured = _BLOB.fullmatch(signature.read_bytes())
+        armoured = _BLOB.fullmatch(reading.content(signature, most=LARGEST_SIDE_FILE))
         blob = base64.b64decode(armoured[1]) if armoured else b""
         if blob[:10] != b"SSHSIG\0\0\0\1":
             raise ValueError("it is no SSH signature")
         key = _string(blob, 10)
-        return f"{_string(key, 0).decode('ascii')} {base64.b64encode(key).decode()}"
-    except (OSError, binascii.Error, UnicodeDecodeError) as error:
+        kind = _string(key, 0)
+        if not _KIND.fullmatch(kind):
+            raise ValueError("it is no SSH signature")
+        return f"{kind.decode()} {base64.b64encode(key).decode()}"
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {reading.reason(error)}") from error
+    except binascii.Error as error:
         raise ValueError(f"it cannot be read: {error}") from error
+
+
+def with_key_beside(checked: Signature, beside: Path | None) -> Signature:
+    """Return a check of a signature that also says whether the file `beside` holds its key."""
+    if checked.problem or beside is None:
+        return checked
+    try:
+        text = reading.content(beside, most=_LARGEST_KEY).decode()
+    except OSError as error:
+        return replace(checked, problem=f"{beside.name} cannot be read: {reading.reason(error)}")
+    except UnicodeDecodeError:
+        text = ""
+    if len(text.strip().splitlines()) == 1 and text.split()[:2] == checked.key.split():
+        return checked
+    return replace(checked, problem=f"{beside.name} is not the key that it was made with")
 
 
 def _string(blob: bytes, start: int) -> bytes:
@@ -227,4 +256,4 @@ def _run(action: str, *arguments: str, stdin: int) -> subprocess.CompletedProces
 
 def _words(done: subprocess.CompletedProcess[bytes]) -> str:
     text = (done.stderr + b"\n" + done.stdout).decode(errors="replace")
-    return " ".join(text.split())[:500]
+    return printable(" ".join(text.split())[:500])

@@ -6,6 +6,7 @@ import re
 import ssl
 import warnings
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from rfc3161_client.errors import VerificationError
 
 from leman.errors import ToolError, UsageError
+from leman.findings import printable
 from leman.records.layout import LARGEST_SIDE_FILE
 from leman.records.model import Stamp
 from leman.records.stamps import authority
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 OWN = "own"  # instead of an address
 _SECONDS = 60.0
 _TYPE = {"Content-Type": "application/timestamp-query"}  # RFC 3161 §3.4
+_MOST_CERTIFICATES = 32
 _NOT_ONE = "it is no RFC 3161 answer"
 _NO_ROOT = "the root certificate that it leads to is not at hand, so it could not be checked"
 
@@ -148,14 +151,23 @@ def check(
     stamp = Stamp(name)
     try:
         decoded = rfc3161_client.decode_timestamp_response(answer)
-        every = [*_inside(decoded), *_certificates(chain)]
-        moment = decoded.tst_info.gen_time
+        inside, moment = _inside(decoded), decoded.tst_info.gen_time
     except Exception:  # noqa: BLE001 - a parser in Rust, on bytes from anywhere
         return replace(stamp, problem=_NOT_ONE)
-    stamp = replace(stamp, moment=moment, authority=_authority(every))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    stamp = replace(stamp, moment=moment)
+    try:
+        every = [*inside, *_certificates(chain)]
+        stamp = replace(stamp, authority=_authority(decoded, inside))
+        self_signed = any(one.issuer == one.subject for one in every)
+    except Exception:  # noqa: BLE001 - as above
+        return replace(stamp, problem="the certificates with it cannot be read")
+    if len(every) > _MOST_CERTIFICATES:
+        return replace(stamp, problem=f"it comes with {len(every)} certificates")
     if roots and not _verified(decoded, what, roots):
         return replace(stamp, trusted=True)
-    if not any(one.issuer == one.subject for one in every):
+    if not self_signed:
         return replace(stamp, problem=_NO_ROOT)
     return replace(stamp, problem=_verified(decoded, what, every))
 
@@ -185,17 +197,14 @@ def _short(words: str) -> str:
     return f"its signature does not hold: {reasons[0]}" if reasons else words[:300]
 
 
-def _may_stamp(certificate: x509.Certificate) -> bool:
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    return x509.oid.ExtendedKeyUsageOID.TIME_STAMPING in usage
-
-
-def _authority(certificates: Sequence[x509.Certificate]) -> str:
-    signer = next((one for one in certificates if _may_stamp(one)), None)
-    if signer is None:
-        return ""
-    names = signer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else signer.subject.rfc4514_string()
+def _authority(
+    answer: rfc3161_client.TimeStampResponse, certificates: Sequence[x509.Certificate]
+) -> str:
+    """Return the name of the certificate that the stamp says it is signed with, not of another."""
+    told = next(iter(answer.signed_data.signer_infos), None)
+    for one in certificates:
+        if told and (one.issuer, one.serial_number) == (told.issuer, told.serial_number):
+            names = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            name = str(names[0].value) if names else one.subject.rfc4514_string()
+            return printable(name[:200])
+    return ""
