@@ -151,6 +151,15 @@ def test_notebooks_are_shown_as_they_ran(tmp_path: Path) -> None:
     assert '<td align="right">2</td>' in page
 
 
+def test_code_that_is_slow_to_colour_is_plain(tmp_path: Path) -> None:
+    """A language whose lexer hostile code can keep busy is shown without colours, and whole."""
+    for language, coloured in (("python3", False), ("ipython3", True), ("R", True), ("c", False)):
+        content = notebook(code("if\n" + "\n" * 30_000 + "1"), code("if 1"), language=language)
+        page = as_html(*record(tmp_path, a=content))
+        assert ('<span class="k">if </span>' in page) is coloured, language
+        assert "if" in parse(page).said
+
+
 def test_each_notebook_has_its_contents(tmp_path: Path) -> None:
     """The headings of a notebook lead to its parts; no level of headings is left out."""
     reader = parse(as_html(*sample(tmp_path)))
