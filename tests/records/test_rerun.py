@@ -69,10 +69,10 @@ def test_one_changed_digit_is_named_by_notebook_cell_and_value(
     replace_in(record / where, "max 3.02", "max 3.03")
     seal_anew(record, sample.done.key)
     done = _examine(record, shared_home)
-    assert done.check.answer(Question.INTACT).value is Value.YES
-    assert done.check.answer(Question.RERUNS).value is Value.YES
+    assert done.check.answer(Question.INTACT).value is Value.YES, done.check.answers
+    assert done.check.answer(Question.RERUNS).value is Value.YES, done.check.answers
     same = done.check.answer(Question.SAME)
-    assert same.value is Value.NO
+    assert same.value is Value.NO, done.check.answers
     for words in ("mean.ipynb, cell 3, output 1", "max 3.03", "max 3.02"):
         assert words in same.reason
     assert not done.check.holds
