@@ -51,7 +51,6 @@ ATTACKS = (
     "</style></title></textarea></template><script>document.title='owned'</script>",
 )
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="9" onload="document.title=\'owned\'">'
     '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="8"'
     " onload=\"document.title='owned'\">"
     "<script>document.title='owned'</script><image href='https://evil.example/x.png'/>"

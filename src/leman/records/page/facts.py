@@ -158,12 +158,15 @@ def outcome(fact: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def exempt(value: Any) -> dict[tuple[str, int], str]:  # noqa: ANN401 - JSON
-    """Return (notebook, cell counted from 0) → tag of what the author excludes from comparing."""
-    found = {}
+    """Return (notebook, cell from 0) → tags that waive or widen the comparison of its outputs."""
+    found: dict[tuple[str, int], str] = {}
     for one in tables(value):
         cell = one.get("cell")
         if isinstance(cell, int) and not isinstance(cell, bool):
-            found[str(one.get("notebook", "")), cell] = text(one.get("tag")) or "exempt"
+            key = str(one.get("notebook", "")), cell
+            found[key] = cut(
+                ", ".join(filter(None, (found.get(key), text(one.get("tag"))))), _LONGEST
+            )
     return found
 
 
