@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": ("leman.cli.verify:verify", "Answer five questions about a record."),
     "sign": ("leman.cli.sign:sign", "Add a signature or a time stamp to a record."),
     "deposit": ("leman.cli.deposit:deposit", "Bring a record to Zenodo, as a draft."),
+    "keep": ("leman.cli.keep:keep", "Keep records on several storages, audit and repair them."),
     "env": ("leman.cli.env:env", "Look at, lock and remove environments."),
 }
 
