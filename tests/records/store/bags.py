@@ -39,9 +39,10 @@ def bag(
     }
     payload = {**files, "data/leman-record.json": json.dumps(facts).encode()}
     lines = manifest.text((path, _sha(data)) for path, data in payload.items()).encode()
+    size = sum(map(len, payload.values()))
     tags = {
         "bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
-        "bag-info.txt": f"Payload-Oxum: {sum(map(len, payload.values()))}.{len(payload)}\n".encode(),
+        "bag-info.txt": f"Payload-Oxum: {size}.{len(payload)}\n".encode(),
         "manifest-sha256.txt": lines,
     }
     tag_manifest = manifest.text((path, _sha(data)) for path, data in tags.items()).encode()
@@ -65,8 +66,8 @@ def record(folder: Path, *, seed: int = 0, files: int = 4, nasty: bool = False) 
         "signatures/alice.pub": dice.randbytes(80),
         "timestamps/alice.tsr": dice.randbytes(300),
     }
-    extra = NASTY if nasty else {}
-    return bag(folder, {**payload, **extra}, title=f"Record {seed}", side=side)
+    more = NASTY if nasty else {}
+    return bag(folder, {**payload, **more}, title=f"Record {seed}", side=side)
 
 
 def content(folder: Path) -> dict[str, bytes]:

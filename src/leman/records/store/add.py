@@ -14,10 +14,11 @@ from leman.files import sha256_of
 from leman.records.bag.check import Contents, check
 from leman.records.bag.hashing import digests
 from leman.records.layout import FACTS, GROWING, TAG_MANIFEST
+from leman.records.store import audit as audits
 from leman.records.store import inventory as inventories
 from leman.records.store import writing
 from leman.records.store.catalogue import Entry
-from leman.records.store.names import INVENTORY, SIDECAR, object_path
+from leman.records.store.names import INVENTORY, SIDECAR, STAGED, object_path
 from leman.records.store.repair import Work, mended, put, read_title, write_catalogue
 from leman.records.store.roots import leftovers
 from leman.records.store.survey import survey
@@ -74,7 +75,7 @@ def add(
         reasons = "; ".join(f"{one.path}: {why}" for one, why in opened.away.items())
         raise SourceError(f"no storage of {opened.keep.name} is in reach: {reasons}")
     work = Work(opened)
-    whole = _looked_at(work, read.id)
+    whole = _looked_at(work, read)
     before = whole.truth[-1] if whole.truth else None
     if before is not None and not (whole.proven and whole.known):
         raise SourceError(
@@ -92,7 +93,7 @@ def add(
         outcome = "new version" if before else "new record"
     write_catalogue(work)
     for storage in opened.storages:
-        work.on(storage, partial(writing.tidied, storage))
+        writing.prune(storage, STAGED)  # what a crash left there is for a repair
     entry = opened.catalogue[read.id]
     return Added(read.id, entry.title, entry.head, outcome, len(copies), _missing(work, copies))
 
@@ -133,17 +134,25 @@ def _refusal(record: Path, problems: list[Finding]) -> str:
     return f"{record} is not intact: {'; '.join(told[:_TOLD])}{more}"
 
 
-def _looked_at(work: Work, record: str) -> Survey:
-    """Survey what the keep has of a record; where that is not in order, mend it first."""
+def _looked_at(work: Work, read: _Read) -> Survey:
+    """Survey what the keep has of a record; where that is not in order, mend it first.
+
+    The record at hand is as good a source as any copy: it brings back a file that was lost.
+    """
     opened = work.opened
-    entry = opened.catalogue.get(record)
-    whole = survey(record, entry, opened.storages, quick=True)
+    entry = opened.catalogue.get(read.id)
+    whole = survey(read.id, entry, opened.storages, quick=True)
     there = any(copy.present for copy in whole.copies)
     if not there and entry is None:
         return whole
-    if whole.known and whole.proven and all(whole.good(copy) for copy in whole.copies):
+    last = audits.last(opened.keep)
+    sound = last is not None and last.copies.get(read.id) == len(opened.storages)
+    if sound and whole.known and whole.proven and all(whole.good(copy) for copy in whole.copies):
         return whole
-    return mended(work, survey(record, entry, opened.storages, also=leftovers(opened.storages)))
+    also = leftovers(opened.storages)
+    for path, digest in read.files.items():
+        also.setdefault(digest, []).append(read.path / path)
+    return mended(work, survey(read.id, entry, opened.storages, also=also))
 
 
 def _written(work: Work, whole: Survey, read: _Read, after: Inventory) -> list[Storage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -99,12 +99,12 @@ def surveyed(
         progress(done, max(done, total))
 
     left = roots.leftovers(opened.storages)
+    hidden = roots.Hidden(opened)
     for record in names:
         entry = opened.catalogue.get(record)
         found = survey(record, entry, opened.storages, quick=quick, also=left, progress=read)
-        if found.lost() or (not quick and not found.known):
-            left = left | roots.hidden(grounds)
-            for digest, paths in left.items():
+        if not quick and (found.lost() or not found.proven):
+            for digest, paths in hidden.files().items():
                 found.found.setdefault(digest, []).extend(paths)
             settle(found)
         yield found
@@ -164,8 +164,11 @@ def _of_record(opened: Opened, whole: Survey) -> Iterator[Finding]:
         yield _problem("not-catalogued", whole.record, words, "`leman keep repair` enters it.")
     for path in whole.lost():
         yield _lost(opened, whole, path)
+    gone = set(whole.lost())
     for copy in whole.copies:
-        yield from _of_copy(whole, copy)
+        for one in _of_copy(whole, copy):
+            path = one.where.removeprefix(f"{copy.root}/")
+            yield replace(one, fix="") if path in gone else one
 
 
 def _no_inventory(opened: Opened, whole: Survey) -> Finding:
@@ -226,7 +229,7 @@ def _of_ground(ground: Ground) -> Iterator[Finding]:
         words = "not of leman; it is left as it is"
         yield Finding("guest", "warning", str(root / path), words)
     if ground.aside:
-        words = f"{ground.aside} files were set aside by a repair"
+        words = f"{ground.aside} file{'s' * (ground.aside != 1)} set aside by a repair"
         where = str(root / ASIDE)
         yield Finding("set-aside", "info", where, words, "Look at them, then remove them.")
 

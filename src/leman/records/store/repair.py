@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from leman.records.store.audit import Audit
     from leman.records.store.keep import Opened, Storage
-    from leman.records.store.roots import Ground
     from leman.records.store.survey import Copy
     from leman.records.store.writing import Source
 
@@ -89,8 +88,9 @@ def repair(opened: Opened, *, progress: Callable[[int, int], None] = unheard) ->
         before.add(whole)
         after.add(mended(work, whole))
     result = before.result(grounds)
-    for ground in grounds:
-        work.on(ground.storage, partial(_mend_ground, ground))
+    for storage in opened.storages:
+        # Looked at again: where a stray was, there may be a record's own folder by now.
+        work.on(storage, partial(_mend_ground, opened, storage))
     write_catalogue(work)
     if not any(one.code in {"lost", "inventory-lost", "not-in-reach"} for one in after.findings):
         for storage in opened.storages:  # else what was left aside may be the only copy
@@ -218,7 +218,8 @@ def put(storage: Storage, path: str, data: bytes) -> None:
     writing.place(storage, staged, path)
 
 
-def _mend_ground(ground: Ground) -> None:
+def _mend_ground(opened: Opened, storage: Storage) -> None:
+    ground = roots.surveyed(opened, storage)
     for path, data in ground.wrong.items():
         if path != CATALOGUE:
             put(ground.storage, path, data)

@@ -123,14 +123,26 @@ def leftovers(storages: tuple[Storage, ...]) -> dict[str, list[Path]]:
     return _hashed(path for folder in folders for path in _files(folder))
 
 
-def hidden(grounds: list[Ground]) -> dict[str, list[Path]]:
-    """Return SHA-256 → files that lie where they do not belong: the last places to look."""
-    folders = [
-        ground.storage.path / name
-        for ground in grounds
-        for name in (*ground.strays, *ground.unknown, *ground.guests, WORK)
-    ]
-    return _hashed(path for folder in folders for path in _files(folder))
+@dataclass(slots=True)
+class Hidden:
+    """Files that lie where they do not belong: the last places to look for what is missing."""
+
+    opened: Opened
+    found: dict[str, list[Path]] | None = None
+
+    def files(self) -> dict[str, list[Path]]:
+        """Return SHA-256 → files; looked for again where one was moved since."""
+        if self.found is None or not all(
+            path.exists() for paths in self.found.values() for path in paths
+        ):
+            folders = [
+                storage.path / name
+                for storage in self.opened.storages
+                for ground in [surveyed(self.opened, storage)]
+                for name in (*ground.strays, *ground.unknown, *ground.guests, WORK)
+            ]
+            self.found = _hashed(path for folder in folders for path in _files(folder))
+        return self.found
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -45,6 +45,7 @@ def start(home: Path, folders: Iterable[Path], name: str, *, fresh: bool = False
     _check_apart(paths)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, lambda: None, create=True):
+        _check_no_namesake(home, name, _known_id(paths))
         keep = _before(folder) or Keep(_known_id(paths) or str(uuid.uuid4()), name, folder, ())
         plans = [_planned(keep, path, fresh=fresh) for path in paths]
         for storage in plans:
@@ -67,14 +68,12 @@ def _check_apart(paths: list[Path]) -> None:
 
 
 def _before(folder: Path) -> Keep | None:
+    """Return the keep that is registered; what is damaged is kept beside, under another name."""
     path = folder / SETTINGS
-    try:
-        return parsed(path.read_bytes(), folder)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
+    found = _read(folder)
+    if found is None and path.exists():
         path.replace(folder / f"{SETTINGS}.damaged")
-        return None
+    return found
 
 
 def _known_id(paths: list[Path]) -> str:
@@ -83,6 +82,24 @@ def _known_id(paths: list[Path]) -> str:
     if len(found) > 1:
         raise UsageError("these folders are storages of different keeps")
     return next(iter(found), "")
+
+
+def _check_no_namesake(home: Path, name: str, identity: str) -> None:
+    """Refuse to register a keep under a second name. Raises UsageError."""
+    for path in home.glob(f"*/{SETTINGS}"):
+        other = _read(path.parent)
+        if other and identity and other.id == identity and other.name != name:
+            raise UsageError(
+                f"these are storages of the keep called {other.name}",
+                hint=f"Give its name: --name {other.name}.",
+            )
+
+
+def _read(folder: Path) -> Keep | None:
+    try:
+        return parsed((folder / SETTINGS).read_bytes(), folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _planned(keep: Keep, path: Path, *, fresh: bool) -> Storage:
