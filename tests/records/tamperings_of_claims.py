@@ -274,7 +274,11 @@ PROOFS = (
     Tampering("the public key deleted", do.remove(PUB), "half-missing", SSHSIG),
     Tampering("the signature deleted, its key left", do.remove(SSHSIG), "half-missing", PUB, ALL),
     Tampering(
-        "a signature larger than any", do.append(SSHSIG, "x" * 5_000_000), "side-file-too-large", SSHSIG, ALL
+        "a signature larger than any",
+        do.append(SSHSIG, "x" * 5_000_000),
+        "side-file-too-large",
+        SSHSIG,
+        ALL,
     ),
     Tampering(
         "signed by another key under the same name", do.signed_by_another, "", "", "signed dated"

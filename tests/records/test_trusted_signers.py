@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from signed_records import WHO, Lab, lab, run, signers
 
 from leman.errors import UsageError
+from leman.records import signing
 from leman.records.layout import SIGNATURES, STAMPS, TAG_MANIFEST
 from leman.records.model import Question, Value
 from leman.records.verify import Trust, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +81,6 @@ def test_a_key_that_ended_counts_as_of_a_trusted_time_stamp(
 
 
 def _wait_until(moment: datetime) -> None:
-    import time
-
     time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
@@ -147,8 +150,6 @@ def test_a_list_of_rubbish_trusts_nobody(laboratory: Lab, tmp_path: Path) -> Non
 
 def test_a_second_signature_takes_nothing_from_the_first(laboratory: Lab, tmp_path: Path) -> None:
     """What a stranger adds under another name is shown, and changes no answer of the list."""
-    from leman.records import signing
-
     root = tmp_path / "record"
     shutil.copytree(laboratory.record, root)
     signing.add_signature(root, laboratory.mallory, name="alice2", stamping=None)

@@ -36,7 +36,7 @@ class Listing:
     entries: int = 0  # of whatever kind
     counts: Counter[str] = field(default_factory=Counter)  # of findings, by code
 
-    def note(self, code: str, where: str, message: str) -> None:
+    def odd(self, code: str, where: str, message: str) -> None:
         """Add an error, unless there are so many of its kind that nobody would read it."""
         self.counts[code] += 1
         if self.counts[code] <= MOST_FINDINGS:
@@ -68,7 +68,7 @@ def _list_folder(
     root: Path, folder: str, depth: int, found: Listing, pending: list[tuple[str, int]]
 ) -> bool:
     if depth > DEEPEST or _bytes(folder) > LONGEST_PATH:
-        found.note("too-deep", folder[:200], f"more than {DEEPEST} folders deep")
+        found.odd("too-deep", folder[:200], f"more than {DEEPEST} folders deep")
         return True
     empty = True
     try:
@@ -79,13 +79,13 @@ def _list_folder(
                 _list_entry(entry, path, depth, found, pending)
                 found.entries += 1
                 if found.entries > MOST_FILES:  # links and empty folders count, too
-                    found.note("too-many-files", "", f"more than {MOST_FILES} files and folders")
+                    found.odd("too-many-files", "", f"more than {MOST_FILES} files and folders")
                     return False
     except OSError as error:
-        found.note("unreadable", folder, error.strerror or str(error))
+        found.odd("unreadable", folder, error.strerror or str(error))
         return True
     if empty and folder:
-        found.note("empty-folder", folder, "an empty folder, which is in no list")
+        found.odd("empty-folder", folder, "an empty folder, which is in no list")
     return True
 
 
@@ -104,9 +104,9 @@ def _list_entry(
         if info.st_mode & _RUNS:
             found.executable.add(path)
     elif stat.S_ISLNK(info.st_mode):
-        found.note("link", path, "a symbolic link: a record has none")
+        found.odd("link", path, "a symbolic link: a record has none")
     else:
-        found.note("special-file", path, "a pipe, socket or device: a record has none")
+        found.odd("special-file", path, "a pipe, socket or device: a record has none")
 
 
 def capped(findings: Iterable[Finding], most: int = MOST_FINDINGS) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import rfc3161_client
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -75,6 +74,8 @@ def _post(where: str, request: bytes) -> bytes:
             f"--timestamp {where}: expected an http or https address, or “{OWN}”",
             hint="Public authorities: http://timestamp.digicert.com, https://freetsa.org/tsr.",
         )
+    import httpx  # noqa: PLC0415 - to check a stamp nobody is asked
+
     try:
         answer = httpx.post(
             where, content=request, headers=_TYPE, timeout=_SECONDS, follow_redirects=True
