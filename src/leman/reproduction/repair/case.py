@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from leman.reproduction.drawing import Drawing
     from leman.reproduction.model import Failure
 
 PACKAGES = frozenset({"add", "date"})  # changes of the environment; the rest stays in the copy
@@ -38,6 +39,7 @@ class Case:
     aliases: tuple[tuple[str, str], ...] = ()  # absolute path in the sandbox, path in the copy
     python_paths: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
+    drawing: Drawing | None = None  # what its figures are drawn with, None: its own defaults
     first_run: tuple[str, ...] = ()  # notebooks to run before, for the files that they write
     attempts: list[Attempt] = field(default_factory=list)
     modifications: list[Modification] = field(default_factory=list)
