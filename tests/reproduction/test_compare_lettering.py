@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from drawings import RENDERINGS, X, drawn, written
+from matplotlib.transforms import ScaledTranslation
 
 from leman.reproduction.compare.images import compare_images
 from leman.reproduction.compare.regions import boxes, convexity, labelled
@@ -231,6 +232,38 @@ PAIRS = [
     ("\N{MINUS SIGN}1", "1"),
 ]
 PLACES = ("title", "tick", "note")
+
+
+def crowded(third: str = "0.4", by: float = 0.0) -> Callable[[Figure], None]:
+    """Return what draws an upright label beside numbers that may lie `by` pixels higher."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.bar([0], [1], color="C1", width=0.4)
+        axes.set(xlim=(-1, 1), xticks=[])
+        axes.set_yticks(np.linspace(0, 1, 6), ["0.0", "0.2", third, "0.6", "0.8", "1.0"])
+        axes.tick_params(labelsize=18)
+        axes.set_ylabel("contribution", fontsize=18, labelpad=1)
+        for text in axes.get_yticklabels():
+            step = ScaledTranslation(0, by / 100, figure.dpi_scale_trans)
+            text.set_transform(text.get_transform() + step)
+
+    return draw
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_numbers_beside_an_upright_label_move_for_themselves(by: float) -> None:
+    """Label and numbers are close enough to be taken for one word, and each is held for itself."""
+    found = compare_images(drawn(crowded()), drawn(crowded(by=by)))
+    assert (found.verdict, "font rendering" in found.detail) == (Verdict.TOLERANT, True)
+
+
+@pytest.mark.parametrize("by", [0, 1, -1])
+@pytest.mark.parametrize("digit", "01235679")
+def test_a_changed_digit_beside_an_upright_label_is_different(digit: str, by: float) -> None:
+    """Cutting a label from its numbers hides no digit, moved or not."""
+    found = compare_images(drawn(crowded()), drawn(crowded(f"0.{digit}", by)))
+    assert found.verdict is Verdict.DIFFERENT
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -22,6 +22,7 @@ from leman.reproduction.compare.lettering import (
     reads_the_same,
 )
 from leman.reproduction.compare.pixels import array
+from leman.reproduction.compare.spelling import same_points
 from leman.reproduction.model import Verdict
 
 if TYPE_CHECKING:
@@ -131,3 +132,21 @@ def test_a_letter_that_moved_further_is_different(by: int) -> None:
     """A glyph that stands three pixels elsewhere is not put down to rounding."""
     found = compare_images(drawn(lettered(by=0)), drawn(lettered(by=by)))
     assert found.verdict is Verdict.DIFFERENT
+
+
+def number(tall: int, point: tuple[int, int]) -> Any:
+    """Return the ink of three bars of a height on row 25, and a point between two rows."""
+    ink = np.zeros((32, 50), dtype=np.float32)
+    for left in (4, 24, 38):
+        ink[25 - tall : 25, left : left + 8] = 1
+    ink[point[0] : point[1], 17:21] = 1
+    return ink
+
+
+def test_a_point_grows_with_the_digits_beside_it() -> None:
+    """Hinting draws both a pixel higher; a point alone does not grow, nor one into a comma."""
+    assert same_points(number(17, (21, 25)), number(18, (20, 25)))
+    assert not same_points(number(17, (21, 25)), number(17, (20, 25)))
+    assert not same_points(number(17, (21, 25)), number(18, (20, 26)))
+    assert not same_points(number(17, (21, 25)), number(18, (21, 28)))
+    assert not same_points(number(17, (21, 25)), number(18, (14, 18)))

@@ -39,6 +39,9 @@ _FILLED = 0.8  # share of the convex hull
 _FILLED_SMALL = 0.88  # holes of small digits close; a disc of nine pixels fills 0.93
 _MOST_WORDS = 400
 _WITNESSES = 40  # unchanged words that are looked at
+_FAINT = 0.1  # of the ink: less is no part of a glyph
+_HIGHEST = 1.8  # heights of its glyphs that a part of a word has at most
+_LEAST_GAP, _GAP = 3, 0.2  # pixels, and share of the height: wider than between two glyphs
 
 _Box = tuple[slice, slice]
 
@@ -152,9 +155,28 @@ def covered(words: tuple[Word, ...], shape: tuple[int, ...]) -> Mask:
 
 
 def reads_the_same(word: Word, *, common: bool) -> bool:
-    """Say whether both pictures show the same word; `common` as in `Lettering`."""
+    """Say whether both pictures show the same word; `common` as in `Lettering`.
+
+    What lay so close that it was taken for one word, as an upright label and the numbers beside
+    it, may have moved each for itself: where the whole does not read the same, all parts must.
+    """
     if not common:  # one word that changed among others that did not
         return not may_say_otherwise(word, common=False)
+    parts = _parted(word)
+    if any(map(_lies, parts)) and word.stored.shape[0] > word.stored.shape[1]:
+        return all(reads_the_same(one, common=True) for one in parts)  # lines above each other
+    if _reads_as_a_whole(word):
+        return True
+    return bool(parts) and all(reads_the_same(one, common=True) for one in parts)
+
+
+def _lies(word: Word) -> bool:
+    """Say whether a word is wider than high."""
+    tall, wide = (side.stop - side.start for side in _extent(word.stored > _FAINT))
+    return bool(wide > 1.15 * tall)
+
+
+def _reads_as_a_whole(word: Word) -> bool:
     reach, local = (2 if word.inside else 3), 2 / 3
     if not word.mixed and word.inside:
         reach, local = 1, 1 / 3
@@ -162,6 +184,44 @@ def reads_the_same(word: Word, *, common: bool) -> bool:
     if limit > 0 and likeness(word.stored, word.new, word.height, reach, local) <= limit:
         return same_points(word.stored, word.new)
     return _spelled_the_same(word, reach, common=True)
+
+
+def _parted(word: Word) -> tuple[Word, ...]:
+    """Cut a word at its widest gap that is empty in both pictures; nothing where none is wide."""
+    import numpy as np  # noqa: PLC0415
+
+    ink = np.maximum(word.stored, word.new)
+    gaps = [(*_gap(ink.max(axis=1 - axis) > _FAINT), axis) for axis in (0, 1)]
+    wide, middle, axis = max(gaps)
+    if wide < max(_LEAST_GAP, _GAP * word.height):
+        return ()
+    parts = []
+    for side in (slice(0, middle), slice(middle, ink.shape[axis])):
+        cut = (side, slice(None)) if axis == 0 else (slice(None), side)
+        stored, new = word.stored[cut], word.new[cut]
+        shapes = _glyphs(stored), _glyphs(new)
+        if shapes[0] is None or shapes[1] is None:
+            return ()
+        (height, mixed, long), (height_new, mixed_new, long_new) = shapes[0], shapes[1]
+        parts.append(
+            Word(
+                word.box, word.pixels, stored, new, min(height, height_new),
+                mixed and mixed_new, long and long_new, word.inside,
+            )
+        )  # fmt: skip
+    return tuple(parts)
+
+
+def _gap(inked: Mask) -> tuple[int, int]:
+    """Return the width and the middle of the widest gap between what is inked."""
+    import numpy as np  # noqa: PLC0415
+
+    places = np.nonzero(inked)[0]
+    if len(places) < 2:
+        return 0, 0
+    steps = np.diff(places)
+    widest = int(steps.argmax())
+    return int(steps[widest]) - 1, int(places[widest] + places[widest + 1] + 1) // 2
 
 
 def may_say_otherwise(word: Word, *, common: bool) -> bool:
@@ -184,7 +244,12 @@ def _spelled_the_same(word: Word, reach: int, *, common: bool) -> bool:
     if not word.mixed or (word.inside and not common):
         return False
     part = 1.0 if common else _ALONE
-    return same_glyphs(word.stored, word.new, reach, lambda height: part * _glyph_limit(height))
+
+    def limit(height: float) -> float:
+        # Numbers above each other are no word: what is that high is several glyphs side by side.
+        return part * _glyph_limit(height) if height <= _HIGHEST * word.height else 0.0
+
+    return same_glyphs(word.stored, word.new, reach, limit)
 
 
 def _glyph_limit(height: float) -> float:

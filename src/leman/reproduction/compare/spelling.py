@@ -28,6 +28,7 @@ _NEAR = 1.5  # pixels
 # Pixels by which the sides of a part may differ: along the word, at its top and at its bottom.
 # Commas differ from points by what hangs below the line, so small parts may differ by less.
 _ALONG, _TOP, _BOTTOM, _SMALL = 1.25, 1.3, 0.8, 0.6
+_FOOT = 0.3  # by which the foot of a point may move that grew with the digits
 _ASIDE = 1.1  # by which a part may be elsewhere along the word
 _POINT = 0.45  # of the height of a digit, which a point, a comma or a hyphen does not exceed
 _MORE_INK = 1.6
@@ -84,13 +85,29 @@ def same_points(stored: Plane, new: Plane, give: float = 1) -> bool:
     small = [[part for part in parts if _is_small(part, most)] for parts in both]
     if len(small[0]) != len(small[1]):
         return False
-    lines = [
-        float(np.median([part.bottom for part in parts if not _is_small(part, most)]))
-        for parts in both
-    ]
+    large = [[part for part in parts if not _is_small(part, most)] for parts in both]
+    lines = [float(np.median([part.bottom for part in parts])) for parts in large]
+    tops = [float(np.median([part.top for part in parts])) for parts in large]
+    line = lines[1] - lines[0]
+    rise = tops[1] - tops[0] - line if most >= _LARGE and give == 1 else 0.0
     return all(
-        _on_line(*pair, lines[1] - lines[0], most, give)
+        _on_line(*pair, line, most, give) or _grown(*pair, line, rise)
         for pair in zip(small[0], small[1], strict=True)
+    )
+
+
+def _grown(one: _Part, other: _Part, line: float, rise: float) -> bool:
+    """Say whether a point got as much higher, or lower, as hinting drew the digits beside it.
+
+    Its foot has to stay: a comma has its own below the line.
+    """
+    top, bottom = other.top - one.top - line, other.bottom - one.bottom - line
+    more, less = sorted((float(one.ink.sum()), float(other.ink.sum())))[::-1]
+    return (
+        abs(rise) <= _TOP
+        and abs(top - rise) <= _SMALL
+        and abs(bottom) <= _FOOT
+        and more <= _MORE_INK * less
     )
 
 
