@@ -142,6 +142,13 @@ def test_the_same_matplotlib_is_asked_for(tmp_path: Path) -> None:
     assert versions(book(png()), tmp_path) == {"matplotlib": "<2.1"}
 
 
+def test_a_declared_newer_matplotlib_gets_its_own_inline_backend(tmp_path: Path) -> None:
+    """With 3.9 and later an old one shows no figure at all; with an older pin it is kept."""
+    for pinned, inline in (("==3.10.0", None), (">=3.9", None), ("==3.1.0", "<0.1.4")):
+        asked = Requirement("matplotlib", pinned, origin="requirements.txt:1", pinned=True)
+        assert versions(book(png(NEW)), tmp_path, asked).get("matplotlib-inline") == inline
+
+
 def test_a_resolution_that_the_code_chose_says_nothing() -> None:
     """Nor does matplotlib's own."""
     assert inline_limit(book(code="plt.figure(dpi=72)"), Figures("3.3.4", 72)) == ""

@@ -354,6 +354,8 @@ def wants_of(
     ]
     seen = _stored(needs, wants, by_name)
     shown = {one.name: one for one in needs.drawn if _fits(one, by_name, minor)}
+    if _asks_newer(by_name.get("matplotlib")):
+        shown.pop("matplotlib-inline", None)
     for name in shown.keys() & wants.keys():
         seen[name] = replace(wants[name], specifier=shown[name].specifier, url="")
     limits = [one for one in limits if one.name not in shown]
@@ -362,6 +364,12 @@ def wants_of(
         (*limits, *(one for name, one in shown.items() if name not in wants)),
         tuple(findings),
     )
+
+
+def _asks_newer(matplotlib: Requirement | None) -> bool:
+    """Say whether a matplotlib is asked for with which an old matplotlib-inline shows no figure."""
+    least = re.search(r"(?:==|>=|~=)\s*(\d+)\.(\d+)", matplotlib.specifier if matplotlib else "")
+    return least is not None and (int(least[1]), int(least[2])) >= (3, 9)
 
 
 def _fits(shown: Want, by_name: dict[str, Requirement], minor: str) -> bool:
