@@ -137,6 +137,8 @@ def test_what_is_written_is_told_though_it_is_not_sure() -> None:
         ("fetch('https://example.org/a.csv')", "address", "https://example.org/a.csv"),
         ("import requests as r\nr.get(unknown)", "network", "requests.get"),
         ("from urllib.request import urlopen\nurlopen(u)", "network", "urllib.request.urlopen"),
+        ("import gseapy as gp\ngp.enrichr(gene_list=g)", "network", "gseapy.enrichr"),
+        ("from dipy.data import fetch_ivim\nfetch_ivim()", "network", "dipy.data.fetch_ivim"),
         ("!wget https://example.org", "network", "wget https://example.org"),
         ("os.system('curl -O https://example.org')", "network", "curl -O https://example.org"),
         ("%%bash\ngit clone https://example.org/a", "network", "git clone https://example.org/a"),

@@ -78,7 +78,7 @@ _NETWORK = re.compile(
     r"|SkyCoord\.from_name|EarthLocation\.of_(?:address|site)|astropy\..*download_file$|^download_file$"
     r"|(?:^|\.)keras\.datasets\.\w+\.load_data$|^torch\.hub\.(?:load|download)|^(?:tensorflow_datasets|tfds)\.load"
     r"|^gensim\.downloader\.load|^pooch\.retrieve|^s3fs\.|^gcsfs\.|^sunpy\..*Fido\.|^Fido\.(?:search|fetch)"
-    r"|^googleapiclient\.|^gspread\."
+    r"|^googleapiclient\.|^gspread\.|^gseapy\.(?:enrichr|get_library\w*)$|^dipy\.data\.fetch_\w+$"
 )
 _DRAWN = re.compile(r"(?:^|\.)(?:cartopy\.feature|cfeature)\.[A-Z]\w*$")
 _ASKED = re.compile(r"\b(?:wget|gdown|curl)\b|git\s+clone|\bkaggle\s")
