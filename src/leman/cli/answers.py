@@ -9,8 +9,9 @@ import click
 from leman.findings import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from leman.findings import Finding
     from leman.records.model import Check
 
 _MARKS = {"yes": ("yes", "green"), "no": ("no", "red"), "not checked": ("not checked", "yellow")}
@@ -36,16 +37,7 @@ def show(check: Check) -> None:
     title = described.get("title") if isinstance(described, dict) else ""
     click.echo(printable(str(title or check.record.path)))
     click.echo(f"{check.record.id}, {check.files} files, {check.size / 1e6:.1f} MB\n")
-    for finding in check.findings[:_SHOWN]:
-        where = f"{finding.where}: " if finding.where else ""
-        colour = "red" if finding.severity == "error" else "yellow"
-        code = click.style(finding.code, fg=colour)
-        fix = f" {finding.fix}" if finding.fix else ""
-        click.echo(f"{code}  {where}{finding.message}{fix}")
-    if len(check.findings) > _SHOWN:
-        click.echo(f"… and {len(check.findings) - _SHOWN} more findings (--json has them all)")
-    if check.findings:
-        click.echo()
+    show_findings(check.findings)
     for one in check.answers:
         click.echo(_line(str(one.question), str(one.value), one.reason, asked=one.asked))
     for said in check.statements:
@@ -53,6 +45,20 @@ def show(check: Check) -> None:
             click.echo(f"\nStatement {said.name}: {printable(_said(said.content)[:1000])}")
             who = ", ".join(said.signature.trusted) or said.signature.fingerprint
             click.echo(f"  signed by {who}")
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Print the first findings, a line each, and how many more there are."""
+    for finding in findings[:_SHOWN]:
+        where = f"{finding.where}: " if finding.where else ""
+        colour = "red" if finding.severity == "error" else "yellow"
+        code = click.style(finding.code, fg=colour)
+        fix = f" {finding.fix}" if finding.fix else ""
+        click.echo(f"{code}  {printable(f'{where}{finding.message}{fix}')}")
+    if len(findings) > _SHOWN:
+        click.echo(f"… and {len(findings) - _SHOWN} more findings (--json has them all)")
+    if findings:
+        click.echo()
 
 
 def _said(content: dict[str, Any]) -> str:

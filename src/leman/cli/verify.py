@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     help="auto: a sandbox where this machine allows it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--bag", is_flag=True, help="Only: is it a valid BagIt bag? Of any version, no record."
+)
 @click.pass_context
 def verify(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's own values
     """Answer five questions about RECORD, a folder or an archive: each yes, no or not checked.
@@ -60,6 +63,8 @@ def verify(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click
     """
     import json  # noqa: PLC0415 - `leman --help` pays for nothing
 
+    if given["bag"]:
+        ctx.exit(_bag(given["record"], as_json=given["as_json"]))
     from leman.cli.answers import show  # noqa: PLC0415
     from leman.cli.progress import Screen  # noqa: PLC0415
     from leman.config import settings  # noqa: PLC0415
@@ -76,6 +81,29 @@ def verify(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click
             if path:
                 click.echo(f"\nReport: {path}" if path == done.written else f"Added: {path}")
     ctx.exit(0 if done.check.holds else 1)
+
+
+def _bag(folder: str, *, as_json: bool) -> int:
+    """Check any BagIt bag; return the exit code."""
+    import json  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from leman.cli.answers import show_findings  # noqa: PLC0415
+    from leman.errors import SourceError  # noqa: PLC0415
+    from leman.records.bag.general import validate  # noqa: PLC0415
+
+    if not Path(folder).is_dir():
+        raise SourceError(f"there is no folder {folder}", hint="Unpack a bag, and give its folder.")
+    found = tuple(validate(Path(folder)))
+    wrong = any(one.severity == "error" for one in found)
+    if as_json:
+        value = {"valid": not wrong, "findings": [asdict(one) for one in found]}
+        click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    else:
+        show_findings(found)
+        click.echo("not a valid bag" if wrong else "a complete and valid bag")
+    return int(wrong)
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:

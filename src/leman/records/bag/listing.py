@@ -161,7 +161,7 @@ def collisions(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     known: set[str] = set()
     for path in paths:
         for one in (*_new_folders(path, known), path):
-            key = _key(one)
+            key = key_of(one)
             other = seen.setdefault(key, one)
             if other != one:
                 yield other, one
@@ -185,7 +185,8 @@ def _new_folders(path: str, known: set[str]) -> list[str]:
     return found
 
 
-def _key(path: str) -> str:
+def key_of(path: str) -> str:
+    """Return what a path is to a system that ignores case, Unicode form and dots at the end."""
     if not path.isascii():
         path = unicodedata.normalize("NFC", path).casefold()
     # Windows drops dots and spaces at the end of a name.
