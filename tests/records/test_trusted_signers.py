@@ -50,9 +50,9 @@ def test_the_name_comes_from_the_list_not_from_the_record(laboratory: Lab, tmp_p
     [
         ('namespaces="leman-record@v1"', Value.YES),
         ('namespaces="git,file"', Value.NO),
-        (ends(datetime.now(UTC) + timedelta(days=1)), Value.YES),
-        (ends(datetime.now(UTC) - timedelta(days=1)), Value.NO),
-        (f'valid-after="{datetime.now(UTC) + timedelta(days=1):%Y%m%d%H%M%S}Z"', Value.NO),
+        (ends(datetime(2099, 1, 1, tzinfo=UTC)), Value.YES),
+        (ends(datetime(2020, 1, 1, tzinfo=UTC)), Value.NO),
+        ('valid-after="20990101000000Z"', Value.NO),
     ],
 )
 def test_what_an_entry_demands_is_demanded(
