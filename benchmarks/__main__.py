@@ -1,13 +1,13 @@
-"""`python -m benchmarks [help build run launch publish]`: measure the speed, all by default."""
+"""`python -m benchmarks [NAME ...]`: measure the speed of each, of all by default."""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import build, help, launch, publish, run  # noqa: A004 - named after what it measures
+from benchmarks import build, help, launch, publish, run, verify  # noqa: A004 - named after what it measures
 
 ALL = {"help": help.main, "run": run.main, "launch": launch.main, "build": build.main}
-ALL["publish"] = publish.main
+ALL |= {"publish": publish.main, "verify": verify.main}
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)

@@ -66,13 +66,17 @@ def verify(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click
     if given["bag"]:
         ctx.exit(_bag(given["record"], as_json=given["as_json"]))
     from leman.cli.answers import show  # noqa: PLC0415
-    from leman.cli.progress import Screen  # noqa: PLC0415
     from leman.config import settings  # noqa: PLC0415
     from leman.records.examine import examine  # noqa: PLC0415
 
     wanted = _wanted(given)
-    with Screen(quiet=given["as_json"]) as screen:
-        done = examine(given["record"], settings=settings(), wanted=wanted, watcher=screen)
+    if wanted.rerun:
+        from leman.cli.progress import Screen  # noqa: PLC0415 - a look alone is quick without
+
+        with Screen(quiet=given["as_json"]) as screen:
+            done = examine(given["record"], settings=settings(), wanted=wanted, watcher=screen)
+    else:
+        done = examine(given["record"], settings=settings(), wanted=wanted)
     if given["as_json"]:
         click.echo(json.dumps(done.statement, indent=1, ensure_ascii=False))
     else:
@@ -116,15 +120,16 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     asked |= {Question.DATED} if given["dated"] else set()
     asked |= {Question.RERUNS} if given["rerun"] or given["same"] else set()
     asked |= {Question.SAME} if given["same"] else set()
+    again = given["rerun"] or given["same"]
     return Wanted(
         trust=Trust(_file(given, "trust"), _file(given, "authorities")),
         asked=frozenset(asked),
-        rerun=given["rerun"] or given["same"],
+        rerun=again,
         report=_folder(given["report"]),
         sign=given["sign"] or given["add"],
         add=given["add"],
         key=_file(given, "key"),
-        options=running(given),
+        options=running(given) if again else None,
     )
 
 

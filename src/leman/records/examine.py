@@ -17,13 +17,12 @@ from leman.records import keys, signing, statements
 from leman.records.layout import STATEMENTS
 from leman.records.model import Check, Question
 from leman.records.verify import Trust, verify
-from leman.reproduction.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leman.config import Settings
-    from leman.reproduction.options import Watcher
+    from leman.reproduction.options import Options, Watcher
 
 REPORT = "verification.json"
 _BY_DEFAULT = frozenset({Question.INTACT, Question.SIGNED})
@@ -41,7 +40,7 @@ class Wanted:
     add: bool = False
     key: Path | None = None
     ssh: Path = field(default_factory=lambda: Path.home() / ".ssh")
-    options: Options = field(default_factory=Options)
+    options: Options | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,10 @@ class Examined:
     added: Path | None = None
 
 
-def examine(spec: str, *, settings: Settings, wanted: Wanted, watcher: Watcher) -> Examined:
-    """Verify the record in a folder or an archive as `wanted` says.
+def examine(
+    spec: str, *, settings: Settings, wanted: Wanted, watcher: Watcher | None = None
+) -> Examined:
+    """Verify the record in a folder or an archive as `wanted` says; `watcher` hears of a re-run.
 
     Raises SourceError where there is none, UsageError for what cannot be done with it.
     """
@@ -69,14 +70,16 @@ def examine(spec: str, *, settings: Settings, wanted: Wanted, watcher: Watcher) 
         check = verify(root, trust=wanted.trust, asked=wanted.asked)
         done = None
         if wanted.rerun:
-            from leman.records.rerun import rerun  # noqa: PLC0415 - half a second of imports
+            # Half a second of imports that a look alone does without.
+            from leman.records.rerun import rerun  # noqa: PLC0415
+            from leman.reproduction.options import Nobody, Options  # noqa: PLC0415
 
             check, done = rerun(
                 check,
                 output=folder / "rerun",
                 settings=settings,
-                options=wanted.options,
-                watcher=watcher,
+                options=wanted.options or Options(twice=True),
+                watcher=watcher or Nobody(),
             )
         statement = statements.about(
             check,
