@@ -69,7 +69,7 @@ def _many_signatures(root: Path, _: Lab) -> None:
         (root / SIGNATURES / f"a{number}.pub").touch()
 
 
-TRIAL = (
+USUAL = (
     Tampering("one byte of the data", do.edit(NOTEBOOK, "4", "3"), "changed", NOTEBOOK),
     Tampering("one digit of an output", do.edit(EXECUTED, "4}", "5}"), "changed", EXECUTED),
     Tampering("the lock edited", do.edit(LOCK, "1.0", "1.1"), "changed", LOCK),

@@ -17,7 +17,7 @@ from leman.records.verify import verify
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tampering.md"
 GROUPS = {
-    "What the trial did": tamperings.TRIAL,
+    "The usual ones": tamperings.USUAL,
     "Files": tamperings.FILES,
     "Manifests": tamperings.MANIFESTS,
     "Other tag files": claims.TAGS,
