@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
@@ -32,3 +32,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def shown(finding: Finding) -> Finding:
+    """Return a finding whose words do nothing on a terminal but stand there."""
+    return replace(
+        finding,
+        where=printable(finding.where),
+        message=printable(finding.message),
+        fix=printable(finding.fix),
+    )

@@ -15,12 +15,14 @@ from leman.records.bag.check import Contents, check, unheard
 from leman.records.bag.general import validate
 from leman.records.bag.seal import seal
 
-# bagit.py 1.9 reads no %25, and not every carriage return that it writes itself.
+# bagit.py 1.9 reads no %25, and decodes no more than two line breaks of a path (it gives re.sub its
+# flag as the count), not even of one that it wrote itself.
 _LETTERS = "aB ~\néé.ß0-_中"
 _PARTS = st.text(_LETTERS, min_size=1, max_size=8).filter(
     lambda name: name not in {".", ".."} and name.strip() == name and not name.endswith(".")
 )
 NAMES = st.lists(_PARTS, min_size=1, max_size=3).map("/".join)
+NAMES = NAMES.filter(lambda path: path.count("\n") <= 2)
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -149,3 +151,59 @@ def test_files_that_have_to_be_fetched_make_a_bag_incomplete(bag: Path) -> None:
     (bag / "fetch.txt").write_text("https://example.org/one.txt 3 data/one.txt\n")
     (finding,) = [one for one in validate(bag) if one.code == "missing" and "data" in one.where][:1]
     assert "has to be fetched first" in finding.message
+
+
+_UTF8 = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "code"),
+    [
+        ("bagit.txt", _UTF8.replace("1.0", f"{'9' * 6000}.0"), "bad-declaration"),
+        *(
+            ("bagit.txt", _UTF8.replace("UTF-8", encoding), "bad-declaration")
+            for encoding in ("zlib", "rot13", "hex", "undefined", "idna", "utf-7", "none")
+        ),
+        ("bag-info.txt", f"Payload-Oxum: {'9' * 5000}.1\n", "wrong-size"),
+        ("bag-info.txt", "Payload-Oxum: many\n", "wrong-size"),
+    ],
+)
+def test_no_bag_is_a_traceback(path: str, text: str, code: str, bag: Path) -> None:
+    """Numbers without end and encodings that are none are told like any other fault."""
+    for tags in bag.glob("tagmanifest-*"):
+        tags.unlink()
+    (bag / path).write_text(text)
+    assert [one.partition(" ")[0] for one in _errors(bag)] == [code]
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\u00a0"])
+def test_a_name_may_hold_what_python_takes_for_the_end_of_a_line(
+    letter: str, tmp_path: Path
+) -> None:
+    """Only LF, CR and both end a line of a manifest (RFC 8493 §2.1.3)."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / f"a{letter}b").write_text("x")
+    seal(tmp_path, info=[], references=[], progress=unheard)
+    assert _errors(tmp_path) == []
+    assert list(check(tmp_path, Contents())) == []
+
+
+def test_thousands_of_warnings_are_no_error(tmp_path: Path) -> None:
+    """What is only odd stays so when there is too much of it to be listed."""
+    (tmp_path / "data").mkdir()
+    for number in range(1500):
+        (tmp_path / "data" / str(number)).touch()
+    (tmp_path / "bagit.txt").write_text(_UTF8)
+    md5 = "d41d8cd98f00b204e9800998ecf8427e"  # of nothing
+    rows = "".join(f"{md5} *data/{number}\n" for number in range(1500))
+    (tmp_path / "manifest-md5.txt").write_text(rows)
+    found = list(validate(tmp_path))
+    assert len(found) == 1001
+    assert {one.severity for one in found} == {"warning"}
+
+
+def test_a_bag_writes_nothing_on_the_terminal_of_its_reader(bag: Path) -> None:
+    """Names with escapes for terminals are shown as what they are."""
+    (bag / "data" / "\x1b[2Kvalid").write_text("x")
+    (finding,) = [one for one in validate(bag) if one.code == "unlisted"]
+    assert finding.where == "data/\\x1b[2Kvalid"

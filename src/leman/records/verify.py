@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leman.errors import SourceError, UsageError
-from leman.findings import Finding, printable
+from leman.findings import Finding, shown
 from leman.records import facts as known_facts
 from leman.records import statements
 from leman.records.bag import reading
@@ -73,7 +73,7 @@ def verify(
     if _id(root) != identity:  # what was signed is not what was checked
         words = "it changed while the record was being verified"
         findings.append(Finding("changed", "error", TAG_MANIFEST, words))
-    findings = [_shown(one) for one in findings]
+    findings = [shown(one) for one in findings]
     answers = (
         _intact(findings, contents),
         _signed(signatures, believed),
@@ -118,16 +118,6 @@ def _id(root: Path) -> str:
     except OSError:  # which `check` reports
         return ""
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
-
-
-def _shown(finding: Finding) -> Finding:
-    """Return a finding that does on a terminal nothing but stand there."""
-    return replace(
-        finding,
-        where=printable(finding.where),
-        message=printable(finding.message),
-        fix=printable(finding.fix),
-    )
 
 
 def _modes(facts: dict[str, object], contents: Contents) -> Iterator[Finding]:

@@ -7,16 +7,17 @@ think so.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from leman.findings import Finding
+from leman.findings import Finding, shown
 from leman.records.bag import reading
 from leman.records.bag.hashing import digests
-from leman.records.bag.listing import bad_path, key_of, listed
+from leman.records.bag.listing import bad_path, capped, key_of, listed
 from leman.records.layout import DECLARATION, FETCH, INFO, LARGEST_MANIFEST, PAYLOAD
 
 if TYPE_CHECKING:
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DECLARED = re.compile(
-    r"BagIt-Version: (\d+)\.(\d+)\r?\n"
+    r"BagIt-Version: ([0-9]{1,9})\.([0-9]{1,9})\r?\n"
     r"(?:Tag-File-Character-Encoding|Tag-File-Encoding): ([A-Za-z0-9_.:-]+)\s*"
 )
 _MANIFEST = re.compile(r"(tag)?manifest-([a-z0-9]+)\.txt")
 _LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+(\*?)(.+)")
-_OXUM = re.compile(r"^Payload-Oxum:[ \t]*(\d+)\.(\d+)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
+_END = re.compile("\r\n|\n|\r")  # of a line; what else Python takes for one may be in a name
+_OXUM = re.compile(r"^payload-oxum[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
+_NUMBERS = re.compile(r"0*([0-9]{1,18})\.0*([0-9]{1,18})")
+# Encodings of Python that are none of files: with them one text may be written in many ways.
+_NO_ENCODINGS = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _NEWEST = (1, 0)
 _STRICT = (1, 0)  # from here on every manifest lists every file, once
@@ -65,10 +72,12 @@ def validate(root: Path) -> Iterator[Finding]:
     since what they lead to is not in the bag. Nothing is fetched: files that fetch.txt names and
     that are not there make the bag incomplete.
     """
-    bag = _Bag(root)
     listing = listed(root)
-    bag.files = listing.files
-    yield from (one for one in listing.findings if one.code in _ODD)
+    yield from (shown(one) for one in listing.findings if one.code in _ODD)
+    yield from map(shown, capped(_beyond_listing(_Bag(root, files=listing.files))))
+
+
+def _beyond_listing(bag: _Bag) -> Iterator[Finding]:
     problem = _declared(bag)
     if problem:
         yield problem
@@ -100,11 +109,20 @@ def _declared(bag: _Bag) -> Finding | None:
     if bag.version > _NEWEST:
         words = f"the bag has BagIt version {match[1]}.{match[2]}, this leman reads 1.0"
         return _problem("future-format", DECLARATION, words)
-    try:
-        b"".decode(bag.encoding)
-    except LookupError:
+    if not _is_encoding(bag.encoding):
         return _problem("bad-declaration", DECLARATION, f"there is no encoding {bag.encoding}")
     return None
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        known = codecs.lookup(name).name.replace("_", "-")
+        b"BagIt".decode(name)  # of nothing, Python takes every name for an encoding's
+    except LookupError:
+        return False
+    except UnicodeError:  # an odd number of bytes
+        return known not in _NO_ENCODINGS
+    return known not in _NO_ENCODINGS
 
 
 def _manifests(bag: _Bag) -> Iterator[Finding]:
@@ -124,7 +142,7 @@ def _manifests(bag: _Bag) -> Iterator[Finding]:
 def _manifest(bag: _Bag, name: str, size: int) -> Iterator[Finding]:
     bag.manifests.setdefault(name, {})
     try:
-        lines = bag.text(name).splitlines()
+        lines = _END.split(bag.text(name))
     except (OSError, UnicodeError) as error:
         yield _problem("bad-manifest", name, f"it cannot be read as {bag.encoding}: {error}")
         return
@@ -170,14 +188,14 @@ def _fetch(bag: _Bag) -> Iterator[Finding]:
         return
     named = {path for rows in bag.payload().values() for path in rows}
     try:
-        lines = bag.text(FETCH).splitlines()
+        lines = _END.split(bag.text(FETCH))
     except (OSError, UnicodeError) as error:
         yield _problem("bad-fetch", FETCH, f"it cannot be read as {bag.encoding}: {error}")
         return
     for number, line in enumerate(lines, 1):
-        parts = line.split(maxsplit=2)
-        if not parts:
+        if not line.strip():
             continue
+        parts = re.split("[ \t]+", line, maxsplit=2)
         path = _decoded(bag, parts[2]).removeprefix("./") if len(parts) == 3 else ""
         trouble = bad_path(path) if path else "expected an address, a size and a path"
         if not trouble and path not in named:
@@ -240,11 +258,12 @@ def _size(bag: _Bag) -> Iterator[Finding]:
     if INFO not in bag.files:
         return
     try:
-        match = _OXUM.search(bag.text(INFO))
+        told = _OXUM.search(bag.text(INFO))
     except (OSError, UnicodeError) as error:
         yield _problem("bad-info", INFO, f"it cannot be read as {bag.encoding}: {error}")
         return
     sizes = [size for path, size in bag.files.items() if path.startswith(f"{PAYLOAD}/")]
-    if match and (sum(sizes), len(sizes)) != (int(match[1]), int(match[2])):
-        words = f"Payload-Oxum says {match[1]} bytes in {match[2]} files"
-        yield _problem("wrong-size", INFO, f"{words}, found {sum(sizes)} in {len(sizes)}")
+    numbers = _NUMBERS.fullmatch(told[1]) if told else None
+    if told and (numbers is None or numbers.groups() != (str(sum(sizes)), str(len(sizes)))):
+        words = f"Payload-Oxum is {told[1][:80]}, found {sum(sizes)}.{len(sizes)} (bytes, files)"
+        yield _problem("wrong-size", INFO, words)

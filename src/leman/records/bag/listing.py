@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from leman.findings import Finding
+from leman.findings import Finding, Severity
 from leman.records.layout import DEEPEST, LONGEST_PATH, MOST_FILES
 
 if TYPE_CHECKING:
@@ -111,14 +111,14 @@ def _list_entry(
 
 def capped(findings: Iterable[Finding], most: int = MOST_FINDINGS) -> Iterator[Finding]:
     """Yield findings, at most `most` of one code; the rest is one that counts them."""
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, Severity]] = Counter()
     for one in findings:
-        counts[one.code] += 1
-        if counts[one.code] <= most:
+        counts[one.code, one.severity] += 1
+        if counts[one.code, one.severity] <= most:
             yield one
-    for code, count in counts.items():
+    for (code, severity), count in counts.items():
         if count > most:
-            yield Finding(code, "error", "", f"and {count - most} more of this kind")
+            yield Finding(code, severity, "", f"and {count - most} more of this kind")
 
 
 def _bytes(path: str) -> int:
