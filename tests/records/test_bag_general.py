@@ -21,7 +21,11 @@ _LETTERS = "aB ~\néé.ß0-_中"
 _PARTS = st.text(_LETTERS, min_size=1, max_size=8).filter(
     lambda name: name not in {".", ".."} and name.strip() == name and not name.endswith(".")
 )
-NAMES = st.lists(_PARTS, min_size=1, max_size=3).map("/".join)
+NAMES = (
+    st.lists(_PARTS, min_size=1, max_size=3)
+    .map("/".join)
+    .filter(lambda path: path.count("\n") <= 2)
+)
 NAMES = NAMES.filter(lambda path: path.count("\n") <= 2)
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
