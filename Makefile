@@ -36,7 +36,7 @@ docs: .venv/.docs ## build the documentation; a warning is an error
 requirements: .venv/.test ## compile the pinned lists anew (add UPGRADE=--upgrade for newer versions)
 	PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt; \
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra conda --group build --group test --group lint \
+	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group build --group test --group lint \
 		-c requirements/runtime.txt -o requirements/test.txt; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --group docs \
 		-c requirements/test.txt -o requirements/docs.txt
