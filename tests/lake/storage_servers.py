@@ -68,6 +68,13 @@ class Server:
         self.kill()
         raise AssertionError(f"no server: {(self.folder / 'log').read_text()[-2000:]}")
 
+    def freeze(self) -> None:
+        """Have it answer nothing any more, as a machine that hangs; `kill` still works."""
+        assert self.process
+        whole = psutil.Process(self.process.pid)
+        for one in [whole, *whole.children(recursive=True)]:
+            one.suspend()
+
     def kill(self) -> None:
         """Stop it at once, as a power cut would; some take half a minute to stop by themselves."""
         if self.process:
@@ -228,5 +235,7 @@ def _give(folder: Path, name: str) -> None:
         os.chown(one, who.pw_uid, who.pw_gid)
     for parent in folder.parents:
         # pytest's own folders are for their owner only.
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(("pytest-", "popen-")):
+        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(
+            ("pytest-", "popen-", "test_")
+        ):
             parent.chmod(parent.stat().st_mode | 0o011)

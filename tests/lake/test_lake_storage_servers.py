@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import storage_servers
@@ -17,6 +17,8 @@ import storage_servers
 from leman.lake.interface import StorageError
 from leman.lake.storage import open_storage
 from leman.lake.storage.capabilities import Presigns, Sweeps, Vouches
+from leman.lake.storage.local import LocalStorage
+from leman.lake.storage.transfer import Conduct, Expected, transfer
 from leman.lake.testing import (
     MEGABYTE,
     StorageContract,
@@ -165,13 +167,18 @@ class Killing(io.RawIOBase):
         return self.content.read(size)
 
 
-Opener = "Callable[..., Storage]"
 SERVERS = [
     pytest.param(storage_servers.s3, s3_on, id="s3"),
     pytest.param(storage_servers.webdav, webdav_on, id="webdav"),
     pytest.param(storage_servers.xrootd, xrootd_on, id="xrootd"),
     pytest.param(storage_servers.sftp, sftp_on, id="sftp"),
 ]
+HASTY: dict[Any, dict[str, object]] = {
+    s3_on: {"timeout_seconds": 2.0, "retries": 0},
+    webdav_on: {"timeout_seconds": 2.0},
+    xrootd_on: {"timeout_seconds": 3},
+    sftp_on: {"timeout_seconds": 2.0},
+}
 
 
 @pytest.mark.parametrize(("make", "on"), SERVERS)
@@ -201,6 +208,79 @@ def test_a_server_that_stops_in_the_midst(
         assert content_of(storage, "b/new") == content
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize(("make", "on"), SERVERS)
+def test_a_transfer_outlives_its_server(
+    make: Callable[[Path], Server], on: Callable[..., Storage], tmp_path: Path
+) -> None:
+    """A transfer whose target stops in the midst goes on when it is back, and is verified."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "server").mkdir()
+    source = LocalStorage(tmp_path / "source")
+    content = os.urandom(60 * MEGABYTE)
+    store(source, "file", content)
+    server = make(tmp_path / "server")
+    server.start()
+    stops = [server.kill]
+
+    def progress(done: int, total: int) -> None:
+        if done > total // 2 and stops:
+            stops.pop()()
+
+    def sleep(_seconds: float) -> None:
+        if not server.process:
+            server.start()
+        time.sleep(0.5)
+
+    try:
+        target = on(server)
+        expected = Expected(len(content), checksums_of(content))
+        conduct = Conduct(progress, attempts=10, sleep=sleep)
+        assert transfer(source, "file", target, "a/file", expected, conduct) == expected.checksums
+        assert stops == []
+        assert paths_in(target) == ["a/file"]
+        assert content_of(target, "a/file") == content
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(("make", "on"), SERVERS)
+def test_a_server_that_hangs(
+    make: Callable[[Path], Server], on: Callable[..., Storage], tmp_path: Path
+) -> None:
+    """A server that takes connections and says nothing is unreachable after the time set."""
+    server = make(tmp_path)
+    server.start()
+    try:
+        storage = on(server, **HASTY[on])
+        store(storage, "file", b"x")
+        server.freeze()
+        with pytest.raises(StorageError) as caught:
+            store(storage, "other", b"x")
+        assert caught.value.kind == "unreachable"
+    finally:
+        server.kill()
+
+
+def test_transfers_between_servers(
+    s3_server: Server, webdav_server: Server, xrootd_server: Server, sftp_server: Server
+) -> None:
+    """From each kind of storage a file reaches each, whole and verified."""
+    storages = [
+        s3_on(s3_server),
+        webdav_on(webdav_server),
+        xrootd_on(xrootd_server),
+        sftp_on(sftp_server),
+    ]
+    content = os.urandom(18 * MEGABYTE)
+    expected = Expected(len(content), checksums_of(content))
+    for source in storages:
+        store(source, "source", content)
+    for source, target in itertools.product(storages, storages):
+        assert transfer(source, "source", target, "b/copy", expected) == expected.checksums
+        assert content_of(target, "b/copy") == content
+        target.delete("b/copy")
 
 
 @pytest.mark.parametrize(("make", "on"), SERVERS)

@@ -230,7 +230,6 @@ class SFTPStorage:
                 if sound:
                     self._idle.put(session)
                 else:
-                    session.close()
                     _end(session)
 
     def _next(self) -> paramiko.SFTPClient | None:
@@ -308,6 +307,7 @@ def _end_all(idle: LifoQueue[paramiko.SFTPClient]) -> None:
 
 
 def _end(session: paramiko.SFTPClient) -> None:
+    # Not session.close(), which raises EOFError where the other side has gone.
     channel = session.get_channel()
     transport = channel.get_transport() if channel else None
     if transport:

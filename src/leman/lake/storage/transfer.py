@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from leman.lake.interface import StorageError, unheard
 from leman.lake.model import Checksums
-from leman.lake.storage.capabilities import ReadsBack, Vouches
 from leman.lake.storage.digests import ALL, Digests
 
 if TYPE_CHECKING:
@@ -119,17 +118,23 @@ def _vouched(
     target: Storage, path: str, wanted: Expected, copied: Checksums, conduct: Conduct
 ) -> bool:
     """Tell whether the target itself has computed, from its bytes, what was wanted."""
-    if isinstance(target, ReadsBack) and target.reads_back and copied != Checksums():
+    if _reads_back(target) and copied != NONE_KNOWN:
         return not differences(copied, wanted.checksums)
-    if not isinstance(target, Vouches):
+    # Not isinstance(target, Vouches): with protocols that takes a sixth of a small file's time.
+    vouch = getattr(target, "vouch", None)
+    if vouch is None:
         return False
-    told = _again(conduct, lambda: target.vouch(path))
+    told: tuple[int, Checksums] | None = _again(conduct, lambda: vouch(path))
     if told is None or told[0] != wanted.size:
         return False
     both = [
         one for one in _KINDS if getattr(told[1], one.name) and getattr(wanted.checksums, one.name)
     ]
     return bool(both) and not differences(told[1], wanted.checksums)
+
+
+def _reads_back(target: Storage) -> bool:
+    return bool(getattr(target, "reads_back", False))
 
 
 def _stream(
@@ -146,7 +151,7 @@ def _stream(
         )
         own = arriving.sums
         # What a storage says that it got is worth something only if it read it back itself.
-        return sent if isinstance(target, ReadsBack) and target.reads_back else own
+        return sent if _reads_back(target) else own
 
 
 def _read(target: Storage, path: str, most: int) -> tuple[int, Checksums]:
