@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import getpass
 import json
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,8 +183,12 @@ def webdav(folder: Path) -> Server:
 
 
 def xrootd(folder: Path) -> Server:
-    """Return an XRootD that exports `folder`/data/lake as /lake."""
+    """Return an XRootD that exports data/lake, in its folder, as /lake."""
     (port,) = free_ports(1)
+    if os.geteuid() == 0:
+        # It refuses to be root, and pytest closes its own folders to all others.
+        folder = Path(tempfile.mkdtemp(prefix="leman-xrootd-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "data" / "lake").mkdir(parents=True, exist_ok=True)
     (folder / "admin").mkdir(exist_ok=True)
     (folder / "xrootd.cfg").write_text(
@@ -195,7 +201,7 @@ def xrootd(folder: Path) -> Server:
         "xrootd.chksum max 4 adler32\n"
     )
     command: list[str | Path] = ["xrootd", "-c", folder / "xrootd.cfg", "-n", "test"]
-    if os.geteuid() == 0:  # it refuses to be root
+    if os.geteuid() == 0:
         command += ["-R", "nobody"]
         _give(folder, "nobody")
     return Server(command, folder, port)
@@ -233,9 +239,3 @@ def _give(folder: Path, name: str) -> None:
     who = pwd.getpwnam(name)
     for one in [folder, *folder.rglob("*")]:
         os.chown(one, who.pw_uid, who.pw_gid)
-    for parent in folder.parents:
-        # pytest's own folders are for their owner only.
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(
-            ("pytest-", "popen-", "test_")
-        ):
-            parent.chmod(parent.stat().st_mode | 0o011)
