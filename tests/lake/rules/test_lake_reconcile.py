@@ -258,3 +258,69 @@ def test_some_copies_are_better_than_none() -> None:
     want(book, 3)
     assert [one.destination for one in step(book).transfers] == ["B"]
     assert book.rules["r0"].state is RuleState.STUCK
+
+
+def test_every_source_stays() -> None:
+    """A replica that a transfer may read stays even where other good ones are."""
+    book = book_of("A", "B", "C")
+    put(book, ONE, "A", tombstone=NOW)
+    put(book, ONE, "B", tombstone=NOW)
+    want(book, 1, "C")
+    assert not step(book, NOW + timedelta(days=9)).deletions
+
+
+def test_as_many_stay_as_are_wanted() -> None:
+    """While a rule of two copies moves, two good replicas stay, though no lock holds them."""
+    book = book_of("A", "B", "C", "D")
+    for rse in ("A", "B"):
+        put(book, ONE, rse, tombstone=NOW)
+        book.rses[rse] = replace(book.rses[rse], readable=False)
+    put(book, ONE, "C")
+    book.rses["D"] = replace(book.rses["D"], writable=False)
+    want(book, 2, "C|D")
+    plan = step(book, NOW + timedelta(days=9))
+    assert [one.rse for one in plan.deletions] == ["A"]
+    put(book, ONE, "D")
+    assert [one.rse for one in step(book, NOW + timedelta(days=9)).deletions] == ["B"]
+
+
+def test_commit_keeps_the_last() -> None:
+    """A deletion is left out if the other good replica was found to be bad meanwhile."""
+    book = book_of("A", "B")
+    book.needed = frozenset({ONE})
+    put(book, ONE, "A", tombstone=NOW)
+    put(book, ONE, "B", tombstone=NOW)
+    plan = reconcile(book.state(), NOW)
+    assert [one.rse for one in plan.deletions] == ["A"]
+    book.mark(book.stored[ONE, "B"], ReplicaState.BAD, "scrub")
+    book.commit(plan, NOW)
+    assert book.stored[ONE, "A"].state is GOOD
+
+
+def test_held_until_replaced() -> None:
+    """A lock on an RSE that no longer fits stays while too few others can take its place."""
+    book = book_of("A", "B", "C")
+    for rse in ("A", "B"):
+        book.rses[rse] = replace(book.rses[rse], attributes={"here": True})
+        put(book, ONE, rse)
+    want(book, 2, "here")
+    step(book)
+    book.rses["B"] = replace(book.rses["B"], attributes={})
+    step(book)
+    assert {rse for _, _, rse in book.locks} == {"A", "B"}
+    book.rses["C"] = replace(book.rses["C"], attributes={"here": True})
+    step(book)
+    assert {rse for _, _, rse in book.locks} == {"A", "C"}
+
+
+def test_quota_is_shared_by_rules() -> None:
+    """Rules of one account share its limit, in the order of their creation."""
+    book = book_of("A", "B", files=(ONE, TWO))
+    for did in (ONE, TWO):
+        put(book, did, "A")
+    book.limits = {("ada", "B"): 25}
+    want(book, 1, "B")
+    want(book, 1, "B", created=NOW + timedelta(seconds=1), id="a-later-one")
+    step(book)
+    assert book.rules["r0"].state is RuleState.REPLICATING
+    assert "ada uses 20 of 25 bytes at B, 20 more are needed" in book.rules["a-later-one"].error

@@ -53,6 +53,15 @@ class _Work:
     rules: list[Rule] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lacking: dict[DID, int] = field(default_factory=lambda: defaultdict(int))
+    held: dict[str, list[Lock]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        """Index what every lock asks for: lakes have millions of them."""
+        self.rses = {one.name: one for one in self.state.rses}
+        self.readable = {one.name for one in self.state.rses if one.readable}
+        self.open = {(one.did, one.destination): one for one in self.state.transfers}
+        for lock in self.state.locks:
+            self.held[lock.rule].append(lock)
 
 
 def reconcile(state: State, now: datetime, *, grace: timedelta = GRACE) -> Plan:
@@ -60,19 +69,17 @@ def reconcile(state: State, now: datetime, *, grace: timedelta = GRACE) -> Plan:
     work = _Work(state, Ledger(state), now)
     expired = tuple(rule for rule in state.rules if rule.expires and rule.expires <= now)
     over = {rule.id for rule in expired}
-    for lock in state.locks:
-        if lock.rule in over:
-            account = next(rule.account for rule in expired if rule.id == lock.rule)
-            work.ledger.used[account, lock.rse] -= lock.size
+    for rule in expired:
+        for lock in work.held[rule.id]:
+            work.ledger.used[rule.account, lock.rse] -= lock.size
     rules = [rule for rule in state.rules if rule.id not in over]
     for rule in sorted(rules, key=lambda one: (one.created or now, one.id)):
         _settle(work, rule)
     known = {(lock.rule, lock.did, lock.rse): lock for lock in state.locks}
-    open_now = {(one.did, one.destination): one for one in state.transfers}
     deletions, tombstones = _unheld(work, grace, {rule.did for rule in rules})
     return Plan(
-        transfers=tuple(one for key, one in work.transfers.items() if open_now.get(key) != one),
-        cancelled=tuple(one for key, one in open_now.items() if key not in work.transfers),
+        transfers=tuple(one for key, one in work.transfers.items() if work.open.get(key) != one),
+        cancelled=tuple(one for key, one in work.open.items() if key not in work.transfers),
         deletions=deletions,
         tombstones=tombstones,
         locks=tuple(one for key, one in work.locks.items() if known.get(key) != one),
@@ -91,9 +98,9 @@ def transfer_id(did: DID, rse: str) -> str:
 def _settle(work: _Work, rule: Rule) -> None:
     """Decide the locks of a rule, what is to be moved for them, and its state."""
     files = work.state.files.get(rule.did, ())
-    mine = [lock for lock in work.state.locks if lock.rule == rule.id]
-    held = held_by(mine)
+    held = held_by(work.held[rule.id])
     errors: list[str] = []
+    before = len(work.problems)
     try:
         fitting = evaluate(rule.expression, work.state.rses)
     except InvalidRSEExpression as error:
@@ -113,13 +120,13 @@ def _settle(work: _Work, rule: Rule) -> None:
             if errors or any(lock.state is not LockState.OK for lock in own):
                 work.lacking[file.did] = max(work.lacking[file.did], rule.copies)
             locks += own
-    _judge(work, rule, locks, errors)
+    _judge(work, rule, locks, errors, before)
 
 
-def _judge(work: _Work, rule: Rule, locks: list[Lock], errors: list[str]) -> None:
+def _judge(work: _Work, rule: Rule, locks: list[Lock], errors: list[str], before: int) -> None:
+    reasons = [one.why for one in work.problems[before:]]
     work.locks.update(((lock.rule, lock.did, lock.rse), lock) for lock in locks)
     counts = {state: sum(lock.state is state for lock in locks) for state in LockState}
-    reasons = [one.why for one in work.problems if one.rule == rule.id]
     work.problems += [Problem(why, rule.id, rule.did) for why in dict.fromkeys(errors)]
     if errors or counts[LockState.STUCK]:
         state = RuleState.STUCK
@@ -160,9 +167,9 @@ def _lock(work: _Work, rule: Rule, file: File, rse: str) -> Lock:
 
 def _transfer(work: _Work, rule: Rule, file: File, rse: str) -> Transfer:
     sources = _sources(work, file.did, rse)
-    for known in work.state.transfers:
-        if (known.did, known.destination) == (file.did, rse):
-            return replace(known, sources=sources)
+    known = work.open.get((file.did, rse))
+    if known is not None:
+        return replace(known, sources=sources)
     return Transfer(
         transfer_id(file.did, rse), file.did, rse, sources, file.size, rule.account, rule.id
     )
@@ -170,19 +177,18 @@ def _transfer(work: _Work, rule: Rule, file: File, rse: str) -> Transfer:
 
 def _sources(work: _Work, did: DID, rse: str) -> tuple[str, ...]:
     """Return where a file can be read, the nearest first."""
-    readable = {one.name for one in work.state.rses if one.readable}
     distances = work.state.distances
     names = [
         name
         for name in work.ledger.replicas.get(did, {})
-        if name != rse and name in readable and work.ledger.is_good(did, name)
+        if name != rse and name in work.readable and work.ledger.is_good(did, name)
     ]
     return tuple(sorted(names, key=lambda name: (distances.get((name, rse), FAR), name)))
 
 
 def _obstacle(work: _Work, file: File, rse: str) -> str:
     """Say why a file cannot be brought to an RSE now; empty if it can."""
-    target = next((one for one in work.state.rses if one.name == rse), None)
+    target = work.rses.get(rse)
     if target is None:
         return f"{rse} no longer exists"
     if not target.writable:
@@ -192,10 +198,9 @@ def _obstacle(work: _Work, file: File, rse: str) -> str:
     others = list(work.ledger.replicas.get(file.did, {}).values())
     if not others:
         return f"no source: {file.did} has no replica anywhere"
-    readable = {one.name for one in work.state.rses if one.readable}
     said = [
         f"at {one.rse}, which is not readable"
-        if one.state is ReplicaState.AVAILABLE and one.rse not in readable
+        if one.state is ReplicaState.AVAILABLE and one.rse not in work.readable
         else f"at {one.rse}, which is {one.state}"
         for one in sorted(others, key=lambda one: one.rse)
     ]
