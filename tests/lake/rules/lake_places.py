@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from leman.lake.model import Checksums, Replica, ReplicaState
-    from leman.lake.rules.interface import Claim, Done, Failed, Going, Plan, State
+    from leman.lake.rules.interface import Claim, Done, Expected, Failed, Going, Plan, State
 
 
 @dataclass
@@ -88,7 +88,7 @@ class _Blocks:
         return next(self.blocks, b"")
 
 
-def move(source: Storage, path: str, target: Storage, path2: str, expected: Checksums) -> Checksums:
+def move(source: Storage, path: str, target: Storage, path2: str, expected: Expected) -> Checksums:
     """Copy through this process, as a real transfer does where nothing faster works."""
     del expected
     blocks: Any = _Blocks(source.get(path))

@@ -186,5 +186,5 @@ class Lake(RuleBasedStateMachine):
                 self.book.mark(replica, ReplicaState.BAD, "scrub")
 
 
-Lake.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Lake.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLake = Lake.TestCase

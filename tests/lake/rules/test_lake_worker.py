@@ -25,7 +25,7 @@ from leman.lake.rules.pace import SteadyClock, Throttle, in_turn, wait_after
 from leman.lake.rules.worker import Limits, Worker
 
 if TYPE_CHECKING:
-    from leman.lake.rules.interface import Book, Claim
+    from leman.lake.rules.interface import Book, Claim, Expected
 
 SET = DID("atlas", "set")
 NAMES = ("A", "B", "C")
@@ -139,11 +139,11 @@ def test_damage_on_the_way(tmp_path: Path) -> None:
     place.rule(2, "A|B")
 
     def lying(
-        source: Storage, path: str, target: Storage, path2: str, expected: Checksums
+        source: Storage, path: str, target: Storage, path2: str, expected: Expected
     ) -> Checksums:
         move(source, path, target, path2, expected)
         (tmp_path / "B" / path2).write_bytes(b"x" * 100_000)
-        return expected
+        return expected.checksums
 
     (failure,) = worker(place, hands, move=lying).round().failed
     assert "sha256 is" in failure

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from leman.lake.interface import Storage, StorageError, unheard
 from leman.lake.model import Checksums, ReplicaState, Transfer
 from leman.lake.rules.arrival import damage, differences
-from leman.lake.rules.interface import Claim, Done, Failed, Going
+from leman.lake.rules.interface import Claim, Done, Expected, Failed, Going
 from leman.lake.rules.pace import SteadyClock, Throttle, wait_after
 from leman.lake.rules.reconcile import GRACE, reconcile
 
@@ -33,7 +33,7 @@ class Mover(Protocol):
     """How a file gets from one storage to another: `leman.lake.storage.transfer.transfer`."""
 
     def __call__(
-        self, source: Storage, path: str, target: Storage, path2: str, expected: Checksums
+        self, source: Storage, path: str, target: Storage, path2: str, expected: Expected
     ) -> Checksums:
         """Copy, and return checksums of what was written; raises StorageError."""
         ...
@@ -44,13 +44,15 @@ class Limits:
     """How much at once: `bandwidth` in bytes a second for all copies together, 0 for no limit.
 
     With a bandwidth, every byte passes through here: storages do not copy among themselves.
-    `lease` must be longer than any single deletion takes.
+    `lease` must be longer than any single deletion takes. `reread`: read again what arrived; False
+    only with a mover that does so itself.
     """
 
     threads: int = 4
     bandwidth: float = 0
     lease: timedelta = timedelta(minutes=10)
     grace: timedelta = GRACE
+    reread: bool = True
 
 
 @dataclass
@@ -185,12 +187,15 @@ class Worker:
         expected = claim.checksums or Checksums()
         origin = _Slowed(source, self._throttle) if self.limits.bandwidth else source
         try:
-            sent = self.move(origin, replica.path, target, claim.path, expected)
+            sent = self.move(
+                origin, replica.path, target, claim.path, Expected(claim.size, expected)
+            )
             error = differences(expected, sent)
             if not error:
-                error, sums = damage(target, claim.path, claim.size, expected)
+                if self.limits.reread:
+                    error, sent = damage(target, claim.path, claim.size, expected)
                 if not error:
-                    return "", sums
+                    return "", sent
         except StorageError as problem:
             error = problem.message
             if problem.kind not in ("damaged", "no-such-file"):
