@@ -133,17 +133,17 @@ def test_sorting_with_little_memory(paths: list[str], chunk: int) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """A hundred thousand files are sorted while less than a tenth of them is held."""
+    """Twenty thousand files are sorted while less than a quarter of them is held."""
     import tracemalloc  # noqa: PLC0415
 
     def many() -> Iterator[Stored]:
-        for number in range(100_000):
+        for number in range(20_000):
             yield Stored(f"scope/{number * 7919 % 100_003:06d}/a-name-of-usual-length", 1, 2.0)
 
     tracemalloc.start()
     with ExitStack() as stack:
-        count = sum(1 for _ in in_order(many(), stack, chunk=5_000))
+        count = sum(1 for _ in in_order(many(), stack, chunk=1_000))
         peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert count == 100_000
-    assert peak < 6e6  # all of them at once would take about 25 MB
+    assert count == 20_000
+    assert peak < 1.3e6  # all of them at once would take about 5 MB

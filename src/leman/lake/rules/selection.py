@@ -130,6 +130,11 @@ def choose(
     ledger is charged with what was chosen.
     """
     fitting = list(fitting)
+    standing = _standing(ledger, rule, group, fitting, held)
+    if standing:
+        for name in standing:
+            _charge(ledger, rule, group, name, held)
+        return standing, None
     if len(fitting) < rule.copies:
         problem: LakeError | None = InsufficientTargetRSEs(
             f"{rule.copies} copies are wanted, and {rule.expression!r} fits {len(fitting)} RSE(s):"
@@ -160,6 +165,23 @@ def choose(
     if len(names) < rule.copies and problem is None:
         problem = _problem(rule, len(names), reasons)
     return names, problem
+
+
+def _standing(
+    ledger: Ledger,
+    rule: Rule,
+    group: tuple[File, ...],
+    fitting: list[RSE],
+    held: Mapping[DID, frozenset[str]],
+) -> tuple[str, ...]:
+    """Return the RSEs where the whole group is held already, if nothing else could come first."""
+    names = held.get(group[0].did, frozenset())
+    able = {rse.name for rse in fitting if rse.writable or ledger.is_good(group[0].did, rse.name)}
+    if len(names) != rule.copies or not names <= able:
+        return ()
+    if any(held.get(file.did) != names for file in group):
+        return ()
+    return tuple(sorted(names))
 
 
 def _against(
