@@ -324,3 +324,16 @@ def test_quota_is_shared_by_rules() -> None:
     step(book)
     assert book.rules["r0"].state is RuleState.REPLICATING
     assert "ada uses 20 of 25 bytes at B, 20 more are needed" in book.rules["a-later-one"].error
+
+
+def test_cancelled_transfer_holds_nothing() -> None:
+    """What only a cancelled transfer read may go in the same plan: the outcome needs no other."""
+    book = book_of("A", "B", "C")
+    book.needed = frozenset({ONE})
+    put(book, ONE, "A", tombstone=NOW)
+    put(book, ONE, "B", tombstone=NOW)
+    want(book, 1, "C", expires=NOW + timedelta(hours=1))
+    assert step(book).transfers
+    plan = step(book, NOW + timedelta(hours=1))
+    assert plan.cancelled
+    assert [one.rse for one in plan.deletions] == ["A"]

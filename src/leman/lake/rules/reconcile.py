@@ -217,9 +217,9 @@ def _unheld(
     needed = work.state.needed | {
         file.did for did in wanted for file in work.state.files.get(did, ())
     }
+    # Transfers that this plan cancels hold nothing: whoever still reads for one reads in vain.
     read = {(one.did, name) for one in work.transfers.values() for name in one.sources}
-    read |= {(one.did, name) for one in work.state.transfers for name in one.sources}
-    coming = set(work.transfers) | {(one.did, one.destination) for one in work.state.transfers}
+    coming = set(work.transfers)
     deletable = {one.name for one in work.state.rses if one.deletable}
     good = {
         did: sum(one.state is ReplicaState.AVAILABLE for one in replicas.values())
