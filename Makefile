@@ -39,6 +39,7 @@ requirements: .venv/.test ## compile the pinned lists anew (add UPGRADE=--upgrad
 	PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group build --group test --group lint \
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra conda --extra postgresql --group build --group test --group lint \
 		-c requirements/runtime.txt -o requirements/test.txt; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --group docs \
 		-c requirements/test.txt -o requirements/docs.txt
