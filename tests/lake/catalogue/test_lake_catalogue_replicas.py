@@ -258,3 +258,27 @@ def test_transfers_are_claimed_once_and_in_turn(catalogue: Catalogue) -> None:
     assert len(list(catalogue.transfers.find(destination="THERE"))) == 2
     assert len(catalogue.transfers.claim(at + lease * 2, limit=10, lease=lease)) == 2
     refused("RequestNotFound", lambda: catalogue.transfers.get(second[0].id))
+
+
+def test_a_replica_that_is_being_deleted_is_neither_locked_nor_added(catalogue: Catalogue) -> None:
+    """Its bytes are about to go: nothing may rely on it, until it is there anew."""
+    put(catalogue, "HERE", "f")
+    put(catalogue, "THERE", "f")
+    one = rule(catalogue, "f")
+    catalogue.replicas.set_tombstones("HERE", [did("f")], NOW)
+    assert catalogue.deletions.condemn("HERE", [did("f")], LATER) == [did("f")]
+    lock = Lock(one, did("f"), "HERE", LockState.OK)
+    refused("ReplicaNotFound", lambda: catalogue.locks.put([lock]))
+    refused("ReplicaUnAvailable", lambda: put(catalogue, "HERE", "f"))
+    catalogue.deletions.declare_bad("HERE", [did("f")], reason="x", account="ada")
+    refused("ReplicaNotFound", lambda: catalogue.locks.put([lock]))
+    catalogue.deletions.delete("HERE", [did("f")])
+    put(catalogue, "HERE", "f")
+    catalogue.locks.put([lock])
+
+
+def test_reading_is_noted(catalogue: Catalogue) -> None:
+    """When a copy was read is kept; a name that is unknown is passed over."""
+    put(catalogue, "HERE", "f")
+    catalogue.replicas.touch("HERE", [did("f"), did("unknown")], LATER)
+    assert next(catalogue.replicas.of([did("f")])).accessed == LATER

@@ -45,6 +45,7 @@ def kind_of(did: DID) -> DIDType:
 @dataclass
 class Copy:
     good: bool = True
+    going: bool = False
     dead: bool = False
 
 
@@ -182,7 +183,8 @@ class Lake(RuleBasedStateMachine):
     @rule(did=files, rse=rses, dead=flags)
     def copy(self, did: DID, rse: str, dead: bool) -> None:  # noqa: FBT001
         new = NewReplica(did, SIZES[did], tombstone=PAST if dead else None)
-        self.catalogue.replicas.add(rse, [new], account="root")
+        may = not self.model.copies.get((did, rse), Copy()).going
+        self.agree(may, lambda: self.catalogue.replicas.add(rse, [new], account="root"))
         self.model.there.add(did)
         self.model.inside.setdefault(did, set())
         self.model.copies.setdefault((did, rse), Copy(dead=dead))
@@ -206,6 +208,7 @@ class Lake(RuleBasedStateMachine):
         assert self.catalogue.deletions.condemn(rse, [did], NOW) == expected
         for one in expected:
             self.model.copies[one, rse].good = False
+            self.model.copies[one, rse].going = True
 
     @rule(did=files, rse=rses)
     def remove_copy(self, did: DID, rse: str) -> None:
@@ -216,7 +219,7 @@ class Lake(RuleBasedStateMachine):
 
     @rule(did=files, rse=rses, state=states)
     def lock(self, did: DID, rse: str, state: LockState) -> None:
-        may = (did, rse) in self.model.copies
+        may = not self.model.copies.get((did, rse), Copy(going=True)).going
         lock = Lock(self.rule_id, did, rse, state)
         self.agree(may, lambda: self.catalogue.locks.put([lock]))
         if may:
@@ -266,7 +269,9 @@ class Lake(RuleBasedStateMachine):
         for key, one in found.items():
             assert one.locks == (key in self.model.locks)
             assert (one.tombstone is not None) == self.model.copies[key].dead
-            assert (one.state is ReplicaState.AVAILABLE) == self.model.copies[key].good
+            copy = self.model.copies[key]
+            assert (one.state is ReplicaState.AVAILABLE) == copy.good
+            assert (one.state is ReplicaState.BEING_DELETED) == copy.going
 
     @invariant()
     def sums_are_as_the_model_says(self) -> None:

@@ -245,7 +245,11 @@ def _compare(new: NewDID, row: Row[Any]) -> dict[str, Any] | None:
     if row.type != DIDType.FILE:
         message = f"{new.did} is in the catalogue as a {row.type.lower()}, not as a file"
         raise LakeError("DataIdentifierAlreadyExists", message)
-    pairs = [(getattr(new.checksums, name), getattr(row, name)) for name in _SUMS]
+    pairs = [
+        (new.checksums.adler32, row.adler32),
+        (new.checksums.md5, row.md5),
+        (new.checksums.sha256, row.sha256),
+    ]
     if new.size != row.size or any(ours != theirs for ours, theirs in pairs if ours and theirs):
         message = f"{new.did} is in the catalogue with another content ({row.size} bytes)"
         hint = "A name stands for one content for ever: give the file another name."
@@ -270,26 +274,30 @@ def entries(connection: Connection, rows: Iterable[Row[Any]]) -> list[tuple[Row[
     rows = list(rows)
     found = metadata_of(connection, [row.key for row in rows])
     sums = container_sums(connection, [row.key for row in rows if row.type == DIDType.CONTAINER])
-    return [(row, _entry(row, found.get(row.key, {}), sums)) for row in rows]
+    return [(row, _entry(row, found.get(row[0], {}), sums)) for row in rows]
 
 
 def _entry(
     row: Row[Any], metadata: Mapping[str, Any], sums: Mapping[int, tuple[int, int]]
 ) -> Entry:
-    size, length = sums.get(row.key, (row.size or 0, row.length or 0))
+    # by place: twice as fast as by name, and listings are long
+    values: tuple[Any, ...] = tuple(row)
+    key, scope, name, kind, account, size, length, adler32, md5, sha256, *rest = values
+    is_open, monotonic, created, updated, expires = rest
+    size, length = sums.get(key, (size or 0, length or 0))
     return Entry(
-        DID(row.scope, row.name),
-        DIDType(row.type),
-        row.account,
-        size=size,
-        length=length,
-        checksums=Checksums(row.adler32, row.md5, row.sha256),
-        open=row.open,
-        monotonic=row.monotonic,
-        created=moment(row.created),
-        updated=moment(row.updated),
-        expires=moment_or_none(row.expires),
-        metadata=metadata,
+        DID(scope, name),
+        DIDType(kind),
+        account,
+        size,
+        length,
+        Checksums(adler32, md5, sha256),
+        is_open,
+        monotonic,
+        moment(created),
+        moment(updated),
+        moment_or_none(expires),
+        metadata,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from leman.lake.catalogue.dids import register_files
 from leman.lake.catalogue.names import (
@@ -12,6 +12,7 @@ from leman.lake.catalogue.names import (
     invalid,
     need_account,
     need_rows,
+    rows_of,
     rse_keys,
     rse_names,
 )
@@ -20,6 +21,7 @@ from leman.lake.catalogue.sql import (
     PAGE,
     among,
     chunks,
+    insert_all,
     micro,
     micro_or_none,
     moment,
@@ -62,7 +64,8 @@ class Replicas:
         """Add copies, and the files that are not in the catalogue yet: all or none.
 
         A copy that is there with the same content and path stays as it is. FileAlreadyExists for
-        a file of another content, or a path that another file has; InvalidObject.
+        a path that another file has, DataIdentifierAlreadyExists for a file of another content,
+        ReplicaUnAvailable for a copy that is being deleted; InvalidObject.
         """
         wanted = list(new)
         with self._database.writing() as transaction:
@@ -77,10 +80,10 @@ class Replicas:
             found = {known[one.did].key: (paths[one.did], one) for one in wanted}
             fresh = _fresh(connection, row.key, found)
             size = sum(found[key][1].size for key in fresh)
+            moment = micro(now())
             for some in chunks(fresh):
-                connection.execute(
-                    insert(replicas), [_row(row.key, key, found[key]) for key in some]
-                )
+                rows = [_row(row.key, key, found[key], moment) for key in some]
+                insert_all(connection, replicas, rows)
             transaction.count_rse(row.key, size, len(fresh))
 
     def of(
@@ -125,7 +128,7 @@ class Replicas:
             connection = transaction.connection
             key = rse_keys(connection, [rse])[rse]
             for some in chunks(files):
-                keys = sorted(row.key for row in need_rows(connection, some).values())
+                keys = sorted(row.key for row in rows_of(connection, some).values())
                 where = (replicas.c.rse == key) & among(connection, replicas.c.did, keys)
                 statement = update(replicas).where(where)
                 connection.execute(statement.values(accessed=micro(when)))
@@ -236,7 +239,8 @@ class Deletions:
             row = {"rse": key, "reason": reason, "account": account, "declared": micro(now())}
             for some in chunks(sorted(names)):
                 where = (replicas.c.rse == key) & among(connection, replicas.c.did, some)
-                statement = update(replicas).where(where)
+                going = replicas.c.state == str(ReplicaState.BEING_DELETED)
+                statement = update(replicas).where(where, ~going)
                 connection.execute(statement.values(state=str(ReplicaState.BAD)))
                 upsert(connection, bad_replicas, [{"did": did, **row} for did in some])
 
@@ -275,7 +279,7 @@ def _file(new: NewReplica) -> NewDID:
     return NewDID(new.did, DIDType.FILE, new.size, new.checksums, metadata=new.metadata)
 
 
-def _row(rse: int, did: int, given: tuple[str, NewReplica]) -> dict[str, Any]:
+def _row(rse: int, did: int, given: tuple[str, NewReplica], moment: int) -> dict[str, Any]:
     path, new = given
     return {
         "rse": rse,
@@ -283,7 +287,7 @@ def _row(rse: int, did: int, given: tuple[str, NewReplica]) -> dict[str, Any]:
         "state": str(new.state),
         "path": path,
         "locks": 0,
-        "created": micro(now()),
+        "created": moment,
         "accessed": None,
         "tombstone": micro_or_none(new.tombstone),
     }
@@ -294,15 +298,19 @@ def _fresh(
 ) -> list[int]:
     """Return, in order, the files without a copy there; LakeError where paths collide."""
     there: set[int] = set()
-    query = select(replicas.c.did, replicas.c.path).where(replicas.c.rse == rse)
+    query = select(replicas.c.did, replicas.c.path, replicas.c.state)
+    query = query.where(replicas.c.rse == rse)
     for some in chunks(sorted(found)):
         where = among(connection, replicas.c.did, some)
         # the path is asked for as well: another file may lie where this one would
         where |= among(connection, replicas.c.path, [found[key][0] for key in some])
-        for did, path in connection.execute(query.where(where)):
+        for did, path, state in connection.execute(query.where(where)):
             if did not in found or found[did][0] != path:
                 message = f"{path} at this RSE is taken, or its file is registered elsewhere"
                 raise LakeError("FileAlreadyExists", message, hint="Give another name or path.")
+            if state == ReplicaState.BEING_DELETED:
+                message = f"the replica at {path} is being deleted"
+                raise LakeError("ReplicaUnAvailable", message, hint="Add it again once it is gone.")
             there.add(did)
     taken = [path for key, (path, _) in found.items() if key not in there]
     if len(set(taken)) < len(taken):

@@ -20,13 +20,23 @@ from leman.lake.catalogue.sql import (
     PAGE,
     among,
     chunks,
+    insert_all,
     micro,
     micro_or_none,
     moment,
     moment_or_none,
     now,
 )
-from leman.lake.model import DID, Grouping, LakeError, Lock, LockState, Rule, RuleState
+from leman.lake.model import (
+    DID,
+    Grouping,
+    LakeError,
+    Lock,
+    LockState,
+    ReplicaState,
+    Rule,
+    RuleState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -146,7 +156,8 @@ class Locks:
     def put(self, wanted: Iterable[Lock]) -> None:
         """Add locks, or change the state of those that are there: all or none.
 
-        ReplicaNotFound where the replica to be locked is not there (add it as COPYING first).
+        ReplicaNotFound where the replica to be locked is not there, or is being deleted (add it
+        as COPYING first).
         """
         with self._database.writing() as transaction:
             for rule, some in _by_rule(transaction.connection, wanted):
@@ -296,7 +307,7 @@ def _put(transaction: Transaction, rule: Row[Any], some: Sequence[Lock]) -> None
     sizes = _claim(connection, {key: keyed[key] for key in new})
     if new:
         rows = [_values(rule.key, key, str(keyed[key].state)) for key in new]
-        connection.execute(insert(locks), rows)
+        insert_all(connection, locks, rows)
     if changed:
         where = [locks.c[name] == bindparam(f"the_{name}") for name in ("rule", "did", "rse")]
         values = [_values(rule.key, key, state, "the_") for key, state, _ in changed]
@@ -319,13 +330,17 @@ def _claim(
     """Count one more lock at replicas, which none may delete any more; return their sizes."""
     if not new:
         return {}
-    query = select(replicas.c.did, replicas.c.rse, dids.c.size)
+    query = select(replicas.c.did, replicas.c.rse, dids.c.size, replicas.c.state)
     query = query.join(dids, dids.c.key == replicas.c.did).with_for_update(
         of=replicas, key_share=True
     )
     query = query.where(among(connection, replicas.c.did, list({did for did, _ in new})))
     rows = connection.execute(query.order_by(replicas.c.did, replicas.c.rse))
-    sizes = {(row.did, row.rse): row.size for row in rows if (row.did, row.rse) in new}
+    sizes = {
+        (row.did, row.rse): row.size
+        for row in rows
+        if (row.did, row.rse) in new and row.state != ReplicaState.BEING_DELETED
+    }
     for key, lock in new.items():
         if key not in sizes:
             message = f"{lock.did} has no replica at {lock.rse} that could be locked"
