@@ -245,6 +245,9 @@ def _compare(new: NewDID, row: Row[Any]) -> dict[str, Any] | None:
     if row.type != DIDType.FILE:
         message = f"{new.did} is in the catalogue as a {row.type.lower()}, not as a file"
         raise LakeError("DataIdentifierAlreadyExists", message)
+    sums = new.checksums
+    if (new.size, sums.adler32, sums.md5, sums.sha256) == tuple(row)[4:]:
+        return None
     pairs = [
         (new.checksums.adler32, row.adler32),
         (new.checksums.md5, row.md5),
