@@ -2,11 +2,10 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 EXAMPLE := examples/sunspots-and-co2
-# reproduction.py takes hours and a list of repositories, lose_nothing.py ten minutes and measures
-# no speed: see benchmarks/RESULTS.md
-SPEED := $(filter-out __init__ conformance conformance_bagit conformance_records lose_nothing measuring reproduction,$(basename $(notdir $(wildcard benchmarks/*.py))))
-# reproduction.py takes hours, lake_storage.py writes many gigabytes: see benchmarks/RESULTS.md
-SPEED := $(filter-out __init__ conformance conformance_records lake_storage measuring reproduction,$(basename $(notdir $(wildcard benchmarks/*.py))))
+# reproduction.py takes hours, lose_nothing.py ten minutes and measures no speed, lake_storage.py
+# writes many gigabytes: see benchmarks/RESULTS.md
+SLOW := reproduction lose_nothing lake_storage conformance conformance_bagit conformance_records
+SPEED := $(filter-out __init__ __main__ measuring $(SLOW),$(basename $(notdir $(wildcard benchmarks/*.py))))
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --custom-compile-command "make requirements"
 
@@ -39,7 +38,6 @@ requirements: .venv/.test ## compile the pinned lists anew (add UPGRADE=--upgrad
 	PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group build --group test --group lint \
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra conda --extra postgresql --group build --group test --group lint \
 		-c requirements/runtime.txt -o requirements/test.txt; \
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --group docs \
 		-c requirements/test.txt -o requirements/docs.txt
