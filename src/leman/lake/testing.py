@@ -17,7 +17,6 @@ import pytest
 
 from leman.lake.interface import StorageError
 from leman.lake.model import Checksums
-from leman.lake.storage.names import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +107,7 @@ class StorageContract:
         "nul\0",
         "line\nbreak",
         "x" * 300,
-        "folder/" + part_name(),
+        "folder/.leman-0123456789abcdef.part",
     )
 
     @pytest.fixture
