@@ -32,7 +32,7 @@ MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Discrepancy:
     """A file that is not as the catalogue says; `replica` is None for a dark one.
 
     dark: the storage holds it, the catalogue does not know it; lost: the other way round;
@@ -54,7 +54,7 @@ def scrub(
     *,
     pause: Callable[[int], None] = no_wait,
     progress: Callable[[Replica], None] = lambda _: None,
-) -> Iterator[Finding]:
+) -> Iterator[Discrepancy]:
     """Read every AVAILABLE replica again and mark BAD what is damaged or not there.
 
     `pause` is called with the bytes read, such as a `pace.Throttle`.
@@ -67,18 +67,20 @@ def scrub(
             kind: Literal["lost", "damaged"] = "damaged"
         except StorageError as error:
             if error.kind != "no-such-file":
-                yield Finding("unknown", rse, replica.path, error.message, replica.size, replica)
+                yield Discrepancy(
+                    "unknown", rse, replica.path, error.message, replica.size, replica
+                )
                 continue
             kind, why = "lost", error.message
         # Someone may have deleted or replaced it meanwhile: then it is not what was read here.
         if why and book.mark(replica, ReplicaState.BAD, why):
-            yield Finding(kind, rse, replica.path, why, replica.size, replica)
+            yield Discrepancy(kind, rse, replica.path, why, replica.size, replica)
         progress(replica)
 
 
 def compare(
     book: Book, rse: str, storage: Storage, now: datetime, *, margin: timedelta = MARGIN
-) -> Iterator[Finding]:
+) -> Iterator[Discrepancy]:
     """Compare a storage's listing with the catalogue's: dark and lost files, and wrong sizes.
 
     Both are merged in the order of paths; memory does not grow with their number. Files changed,
@@ -91,7 +93,9 @@ def compare(
         for path, file, replica in _merge(listing, book.replicas(rse)):
             if replica is None and file is not None:
                 if file.changed < border.timestamp():
-                    yield Finding("dark", rse, path, "the catalogue does not know it", file.size)
+                    yield Discrepancy(
+                        "dark", rse, path, "the catalogue does not know it", file.size
+                    )
             elif replica is not None and replica.state is ReplicaState.AVAILABLE:
                 finding = _listed(rse, replica, file, border, storage)
                 if finding:
@@ -100,19 +104,19 @@ def compare(
 
 def _listed(
     rse: str, replica: Replica, file: Stored | None, border: datetime, storage: Storage
-) -> Finding | None:
+) -> Discrepancy | None:
     if replica.created is not None and replica.created >= border:
         return None
     if file is not None:
         if file.size == replica.size:
             return None
         why = f"it has {file.size} bytes instead of {replica.size}"
-        return Finding("damaged", rse, replica.path, why, replica.size, replica)
+        return Discrepancy("damaged", rse, replica.path, why, replica.size, replica)
     try:
         next(iter(storage.get(replica.path)), b"")
     except StorageError as error:
         kind: Literal["lost", "unknown"] = "lost" if error.kind == "no-such-file" else "unknown"
-        return Finding(kind, rse, replica.path, error.message, replica.size, replica)
+        return Discrepancy(kind, rse, replica.path, error.message, replica.size, replica)
     return None
 
 
