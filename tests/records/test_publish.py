@@ -164,17 +164,38 @@ def test_a_killed_publication_leaves_nothing_and_the_next_one_cleans_up(
     environment = {**os.environ, "LEMAN_HOME": str(shared_home.home)}
     child = subprocess.Popen(command, env=environment, start_new_session=True)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".r.new-*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".leman-publishing-r.new-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     assert not (tmp_path / "r").exists()
-    assert list(tmp_path.glob(".r.new-*"))
+    assert list(tmp_path.glob(".leman-publishing-r.new-*"))
     shutil.rmtree(source)
     write_source(source)
     _publish(source, tmp_path / "r", shared_home)
     assert verify(tmp_path / "r").holds
-    assert not list(tmp_path.glob(".r.*"))
+    assert not list(tmp_path.glob(".leman-publishing-*"))
+
+
+def test_a_record_is_published_within_its_source_again_and_again(
+    sample: Sample, tmp_path: Path, shared_home: Settings
+) -> None:
+    """Reports and records inside the source are no part of it: publishing again gives as much."""
+    source = shutil.copytree(sample.source, tmp_path / "tides", symlinks=True)
+    done = reproduce(
+        fetch(str(source), cache=shared_home.cache), output=source / "report", settings=shared_home
+    )
+    reports.write(done, source / "report")
+    for name in ("record", "second"):
+        _publish(source, source / name, shared_home, report=source / "report")
+        assert verify(source / name).holds
+        stored = source / name / "data" / "source"
+        assert not (stored / "report").exists()
+        assert not (stored / "record").exists()
+    facts = verify(source / "second").record.facts
+    assert len(facts["notebooks"]) == 2
+    why = {one["path"]: one["why"] for one in facts["source"]["left_out"]}
+    assert why["record"] == why["report"] == "a report or record that leman made"
 
 
 def test_the_source_of_a_clone_is_its_origin_without_a_password(

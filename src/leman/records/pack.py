@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leman.environments.providers.scope import SKIPPED
+from leman.environments.providers.scope import PUBLISHING, SKIPPED, is_product
 from leman.errors import SourceError
 from leman.files import full_disk_said, sha256_of
 from leman.records.bag.listing import collisions, unportable
@@ -77,7 +77,9 @@ def _folder(
     any_copied = False
     for path, entry in _entries(whole / folder, folder):
         if entry.is_dir(follow_symlinks=False):
-            if Path(entry.path, "pyvenv.cfg").is_file():
+            if is_product(Path(entry.path)):
+                packed.left_out.append((path, "a report or record that leman made"))
+            elif Path(entry.path, "pyvenv.cfg").is_file():
                 packed.left_out.append((path, "an environment of Python"))
             elif _folder(whole, path, target, elsewhere, packed):
                 any_copied = True
@@ -98,7 +100,8 @@ def _entries(folder: Path, inside: str) -> Iterator[tuple[str, os.DirEntry[str]]
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda one: one.name)
     for entry in entries:
-        if entry.name not in SKIPPED and entry.name not in _LITTER:
+        kept = entry.name not in SKIPPED and entry.name not in _LITTER
+        if kept and not entry.name.startswith(PUBLISHING):
             yield (f"{inside}/{entry.name}" if inside else entry.name), entry
 
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from leman import __version__
 from leman.environments.fetch import fetch
 from leman.environments.git import git
+from leman.environments.providers.scope import PUBLISHING
 from leman.errors import SourceError, ToolError, UsageError
 from leman.files import full_disk_said, remove_tree, write_atomic, write_json
 from leman.records import compose, keys
@@ -180,7 +181,7 @@ def _staging(output: Path) -> Iterator[Path]:
     parent = output.absolute().parent
     with full_disk_said(output):
         parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(parent / f".{output.name}.publishing")
+    lock = FileLock(parent / f"{PUBLISHING}{output.name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -189,9 +190,9 @@ def _staging(output: Path) -> Iterator[Path]:
             hint="Wait for it, or give another folder.",
         ) from None
     try:
-        for left in parent.glob(f".{output.name}.new-*"):
+        for left in parent.glob(f"{PUBLISHING}{output.name}.new-*"):
             remove_tree(left)
-        root = Path(tempfile.mkdtemp(prefix=f".{output.name}.new-", dir=parent))
+        root = Path(tempfile.mkdtemp(prefix=f"{PUBLISHING}{output.name}.new-", dir=parent))
         try:
             with full_disk_said(output):
                 yield root

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from leman.environments.model import Modification
+from leman.environments.providers.scope import is_product
 from leman.files import IN_USE, full_disk_said, remove_tree, spread, write_atomic
 
 if TYPE_CHECKING:
@@ -71,13 +72,17 @@ def copy(source: Source, target: Path) -> Path:
             source.path,
             target,
             symlinks=True,
-            ignore=lambda _, names: [name for name in names if name in _LEFT_BEHIND],
+            ignore=_left_behind,
             copy_function=_copy,
             ignore_dangling_symlinks=True,
         )
         for folder, _, _ in os.walk(target):
             Path(folder).chmod(0o755)
     return target
+
+
+def _left_behind(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in _LEFT_BEHIND or is_product(Path(folder, name))]
 
 
 def _copy(source: str, target: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from leman.environments.detect.codes import finding
+from leman.environments.providers.scope import is_product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +184,7 @@ def _walk(root: Path) -> Iterator[str]:
             if not one.startswith(".")
             and one not in _NOT_THE_AUTHORS
             and not os.path.lexists(os.path.join(folder, one, "pyvenv.cfg"))  # noqa: PTH118 - hot
+            and not is_product(Path(folder, one))
         )
         relative = Path(folder).relative_to(root).as_posix()
         for name in files:

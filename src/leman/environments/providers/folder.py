@@ -22,7 +22,14 @@ from leman.environments.git import commit_of, git, lines_of, objects_of, shadow
 from leman.environments.interface import silent
 from leman.environments.model import Source
 from leman.environments.providers.git import Asked, at_commit, git_dir_of, shallow
-from leman.environments.providers.scope import SKIPPED, notebooks_below, relative, root_for
+from leman.environments.providers.scope import (
+    PUBLISHING,
+    SKIPPED,
+    is_product,
+    notebooks_below,
+    relative,
+    root_for,
+)
 from leman.environments.providers.store import locked
 from leman.environments.providers.tree import about_missing, is_lfs_pointer
 from leman.errors import SourceError, ToolError
@@ -195,7 +202,8 @@ def _compare(scope: Scope, commit: str) -> tuple[bool, tuple[str, ...]]:
         )
         # A submodule is named by the commit only as far as it is itself unchanged.
         clean = len(empty) == len(modules) and not any(
-            not SKIPPED & set(Path(line[3:]).parts) for line in lines_of(changed)
+            not SKIPPED & set(Path(line[3:]).parts) and not is_product(scope.top / line[3:])
+            for line in lines_of(changed)
         )
         return clean, empty
     return False, ()
@@ -263,11 +271,12 @@ def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield files and links below `root`; folders that tools fill again at will are left out."""
     with os.scandir(root) as entries:
         for entry in entries:
-            if entry.name in SKIPPED:
+            if entry.name in SKIPPED or entry.name.startswith(PUBLISHING):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not Path(entry.path, "pyvenv.cfg").is_file():  # an environment of any name
-                    yield from _files(Path(entry.path))
+                folder = Path(entry.path)  # an environment may have any name
+                if not (folder / "pyvenv.cfg").is_file() and not is_product(folder):
+                    yield from _files(folder)
                 continue
             info = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):

@@ -15,6 +15,7 @@ from leman.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 # Any of these makes a folder a project; the REES files of repo2docker and those of today's tools.
 DECLARING = (
@@ -23,7 +24,24 @@ DECLARING = (
     *("runtime.txt", "apt.txt", "postBuild", "conda-lock.yml", "poetry.lock", "pixi.toml"),
     *("install.R", "DESCRIPTION", "Project.toml", "REQUIRE", "Dockerfile", "default.nix"),
 )
+PUBLISHING = ".leman-publishing-"  # how the names of half-made records and their locks begin
 SKIPPED = frozenset({".git", ".venv", "__pycache__", ".ipynb_checkpoints", "node_modules"})
+
+
+def is_product(folder: Path) -> bool:
+    """Tell whether a folder is a report or a record that leman made: no part of a source.
+
+    People run `leman run .` and `leman publish .` in the source itself, and do it again.
+    """
+    if folder.name.startswith(PUBLISHING):
+        return True
+    if (folder / "bagit.txt").is_file():
+        return (folder / "data" / "leman-record.json").is_file()
+    try:
+        with (folder / "report.json").open("rb") as file:
+            return b'"leman-report/' in file.read(200)
+    except OSError:
+        return False
 
 
 def root_for(folder: str, has: Callable[[str], bool]) -> str:
