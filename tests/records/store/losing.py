@@ -98,7 +98,8 @@ def _keep(trial: Trial) -> None:
         for name, folder in trial.originals.items():
             for path, data in content(folder).items():
                 places = [f"{object_path(name)}/v{n}/content/{path}" for n in range(1, 20)]
-                assert any(tree.get(place) == data for place in places), path
+                if all(tree.get(place) != data for place in places):
+                    trial.outcome.wrong.append(f"{storage.name}: {path} of {name}")
         trial.kept[storage.name] = tree
 
 

@@ -7,14 +7,20 @@ import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from bags import record
 from keeps import codes, made, write
 
+from leman.errors import SourceError
 from leman.records.store import audit as audits
+from leman.records.store import roots
 from leman.records.store.audit import is_recent, last
 from leman.records.store.keep import registered
+
+if TYPE_CHECKING:
+    from leman.records.store.keep import Opened, Storage
 
 ROOT = Path(__file__).parents[3]
 
@@ -185,3 +191,27 @@ def test_damaged_copies_of_the_catalogue_are_found(tmp_path: Path) -> None:
         write_back = place.write_bytes(data)
         assert write_back
     assert kept.audit().clean
+
+
+def test_a_disk_that_goes_away_meanwhile_has_lost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A storage that is unplugged while it is read ends the audit: no verdict, no result kept."""
+    kept = made(tmp_path, 1)
+    kept.add(record(tmp_path / "one"))
+    before = kept.audit()
+    real = roots.surveyed
+
+    def unplugged(opened: Opened, storage: Storage) -> roots.Ground:
+        found = real(opened, storage)
+        storage.path.rename(tmp_path / "unplugged")
+        storage.path.mkdir()
+        return found
+
+    monkeypatch.setattr(roots, "surveyed", unplugged)
+    for work in (kept.audit, kept.repair):
+        with pytest.raises(SourceError, match="went out of reach"):
+            work()
+        kept.storages[0].rmdir()
+        (tmp_path / "unplugged").rename(kept.storages[0])
+    assert last(registered(kept.home)) == before

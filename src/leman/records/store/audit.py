@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from leman.errors import SourceError
 from leman.files import write_json
 from leman.findings import Finding
 from leman.records.store import roots
-from leman.records.store.keep import OWN_CATALOGUE
+from leman.records.store.keep import OWN_CATALOGUE, why_away
 from leman.records.store.names import ASIDE, CATALOGUE
 from leman.records.store.survey import Survey, settle, survey
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _SAVED = "audit.json"
 _MOST_FINDINGS = 1000  # of one audit: beyond, they are counted
+_MOST_HELD = 100_000  # while they are gathered and sorted
 _SEVERITIES = ("error", "warning", "info")
 _ORDER = {"lost": 0, "inventory-lost": 0, "not-in-reach": 1}
 _BRING = "Bring back the storages that are away, then audit again."
@@ -103,11 +105,23 @@ def surveyed(
     for record in names:
         entry = opened.catalogue.get(record)
         found = survey(record, entry, opened.storages, quick=quick, also=left, progress=read)
+        if not all(found.good(copy) for copy in found.copies):
+            _check_still_here(opened)
         if not quick and (found.lost() or not found.proven):
             for digest, paths in hidden.files().items():
                 found.found.setdefault(digest, []).extend(paths)
             settle(found)
         yield found
+
+
+def _check_still_here(opened: Opened) -> None:
+    """Raise SourceError where a storage went away meanwhile: what it has is not lost."""
+    for storage in opened.storages:
+        if reason := why_away(opened.keep, storage, opened.catalogue):
+            raise SourceError(
+                f"{storage.path} went out of reach while it was being read: {reason}",
+                hint="Nothing was concluded, and no result kept. Bring it back, then run again.",
+            )
 
 
 @dataclass(slots=True)
@@ -119,10 +133,15 @@ class Tally:
     findings: list[Finding] = field(default_factory=list)
     copies: dict[str, int] = field(default_factory=dict)
     read: int = 0
+    more: int = 0
 
     def add(self, whole: Survey) -> None:
         """Judge one record."""
-        self.findings += _of_record(self.opened, whole)
+        for one in _of_record(self.opened, whole):
+            if len(self.findings) < _MOST_HELD or one.code in _ORDER:
+                self.findings.append(one)
+            else:
+                self.more += 1
         good = sum(whole.good(copy) for copy in whole.copies)
         self.copies[whole.record] = good if whole.known else 0
         if not self.quick:
@@ -142,7 +161,7 @@ class Tally:
             away=tuple((str(storage.path), reason) for storage, reason in away),
             findings=tuple(found[:_MOST_FINDINGS]),
             read=self.read,
-            more=max(0, len(found) - _MOST_FINDINGS),
+            more=max(0, len(found) - _MOST_FINDINGS) + self.more,
         )
         save(self.opened.keep, result)
         return result
