@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The files that grow beside the bag in `root`, out of all its `files`.
+    """The files that grow beside the bag in `root`, out of all `files` outside of its payload.
 
     `signers` is an allowed-signers file, `authorities` the roots of those that stamp; see Trust.
     """

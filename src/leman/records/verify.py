@@ -65,7 +65,9 @@ def verify(
     facts, wrong = known_facts.read(root, contents.manifests[MANIFEST])
     record = Record(identity, root, facts)
     findings += [*wrong, *capped(_modes(facts, contents))]
-    side = Beside(root, contents.listing.files.keys(), believed.signers, believed.authorities)
+    start = f"{PAYLOAD}/"
+    tags = [path for path in contents.listing.files if not path.startswith(start)]
+    side = Beside(root, tags, believed.signers, believed.authorities)
     stamps = tuple(side.stamps())
     signatures = tuple(side.signatures(stamps))
     said = tuple(statements.read_all(record, side.names(STATEMENTS), believed.signers))

@@ -200,7 +200,9 @@ def _missing_and_unlisted(contents: Contents) -> Iterator[Finding]:
     yield from _beside(files)
 
 
-def _beside(files: dict[str, int]) -> Iterator[Finding]:
+def _beside(all_files: dict[str, int]) -> Iterator[Finding]:
+    start = f"{PAYLOAD}/"
+    files = {path: size for path, size in all_files.items() if not path.startswith(start)}
     for folder in GROWING:
         count = sum(path.startswith(f"{folder}/") for path in files)
         if count > MOST_BESIDE:
