@@ -21,6 +21,7 @@ from leman.findings import printable
 from leman.records.layout import LARGEST_SIDE_FILE
 from leman.records.model import Stamp
 from leman.records.stamps import authority
+from leman.records.stamps.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def ask(where: str, what: bytes, *, own: Path, name: str) -> tuple[bytes, bytes]
         known = system_roots()
         answer = _post(where, request.as_bytes())
     try:
-        decoded = rfc3161_client.decode_timestamp_response(answer)
+        decoded = decode(answer)
     except ValueError as error:
         raise ToolError(
             f"{where} did not answer with a time stamp",
@@ -151,7 +152,7 @@ def check(
     """
     stamp = Stamp(name)
     try:
-        decoded = rfc3161_client.decode_timestamp_response(answer)
+        decoded = decode(answer)
         inside, moment = _inside(decoded), decoded.tst_info.gen_time
     except Exception:  # noqa: BLE001 - a parser in Rust, on bytes from anywhere
         return replace(stamp, problem=_NOT_ONE)
