@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leman.environments.providers.unpack import is_archive, unpack
 from leman.errors import SourceError, UsageError
 from leman.findings import printable
 from leman.records import keys, signing, statements
@@ -108,6 +107,8 @@ def _opened(given: Path) -> Iterator[Path]:
     if not given.is_file():
         yield given
         return
+    from leman.environments.providers.unpack import is_archive, unpack  # noqa: PLC0415 - slow
+
     if not is_archive(given):
         raise SourceError(
             f"{given} is neither a folder nor an archive", hint="Give a record's folder."
