@@ -84,7 +84,12 @@ def write_source(folder: Path) -> Path:
     (folder / "draws.ipynb").write_text(
         notebook(
             cell("import random, time", number=1),
-            cell("print(random.random())", printed("0.5\n"), number=2),
+            # Letters, since two numbers drawn may lie so close that they excuse nothing.
+            cell(
+                "print(''.join(random.sample('abcdefghijklmnop', 16)))",
+                printed("ponmlkjihgfedcba\n"),
+                number=2,
+            ),
             cell("print(time.time())", printed("1.0\n"), number=3, tags=("leman:exempt",)),
             cell("print(6 * 7)", printed("42\n"), number=4),
         )
