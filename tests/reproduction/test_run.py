@@ -228,7 +228,11 @@ def test_a_kernel_may_write_its_connection_file_anew(
         (kernel.folder / "k.json").write_text("")
 
         async def info() -> object:
-            return await cells.ready(cells.connect(kernel, 1_000_000), 60)
+            channel = cells.connect(kernel, 1_000_000)
+            try:
+                return await cells.ready(channel, 60)
+            finally:
+                channel.stop_channels()  # else a failure hangs while its sockets are collected
 
         assert asyncio.run(info())
     finally:
