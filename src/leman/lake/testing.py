@@ -315,7 +315,7 @@ class StorageContract:
             thread.start()
         for thread in threads:
             thread.join()
-        assert errors == []
+        assert errors == [], [str(one) for one in errors]
         assert paths_in(storage) == ["a/b/same"]
         assert content_of(storage, "a/b/same") in contents
 
@@ -337,5 +337,5 @@ class StorageContract:
             thread.start()
         for thread in threads:
             thread.join()
-        assert errors == []
+        assert errors == [], [str(one) for one in errors]
         assert paths_in(storage) == sorted(f"x/{t}/{n}" for t in range(5) for n in range(0, 8, 2))

@@ -197,8 +197,11 @@ class WebDAVStorage:
             missing.append(folder)
         for folder in reversed(missing):
             answer = self._client.request("MKCOL", self._url(folder))
-            # 405: another upload has made it meanwhile.
-            if answer.status_code != httpx.codes.METHOD_NOT_ALLOWED:
+            # Another upload has made it meanwhile: 405, and some servers trip over it.
+            made = answer.status_code == httpx.codes.METHOD_NOT_ALLOWED
+            if not made and not answer.is_success:
+                made = self._propfind(folder, "0").is_success
+            if not made:
                 if answer.status_code in {404, 409}:
                     raise self._gone()
                 self._check(answer, folder)
