@@ -14,7 +14,6 @@ build, is told as not applicable, with the reason. `--save` writes the table to 
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import subprocess
 from collections import Counter
@@ -23,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from benchmarks.measuring import put
 from leman import sandbox
 from leman.config import Settings
 from leman.environments.clock import Wishes
@@ -44,7 +44,6 @@ from leman.reproduction.workshop import Workshop, open_workshop
 if TYPE_CHECKING:
     from leman.environments.model import Declarations, Environment
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 DEFAULT_PYTHON = "3.10"  # repo2docker's, in docs/source/configuration/languages
 SECONDS = 120
 
@@ -110,7 +109,7 @@ def main() -> None:
     text = page(results, commit)
     print(f"\n{text}")
     if given.save:
-        save(text)
+        put("conformance", text)
 
 
 def clone(path: Path) -> tuple[Path, str]:
@@ -267,19 +266,6 @@ def page(results: list[Result], commit: str) -> str:
             *map(row, results),
         ]
     )
-
-
-def save(text: str) -> None:
-    """Put the section between its markers in RESULTS.md, appended if there are none."""
-    begin, end = "<!-- conformance -->", "<!-- end of conformance -->"
-    whole = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
-    block = f"{begin}\n{text}\n{end}"
-    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-    if pattern.search(whole):
-        whole = pattern.sub(lambda _: block, whole)
-    else:
-        whole = f"{whole.rstrip()}\n\n{block}\n"
-    write_atomic(RESULTS, whole)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.measuring import put
 from leman.environments.git import git
 from leman.errors import LemanError
-from leman.files import write_atomic
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 PROFILES = ("ro-crate-1.1", "process-run-crate-0.5")
 LEVELS = ("REQUIRED", "RECOMMENDED")
 CONTEXTS = {
@@ -112,7 +111,7 @@ def main() -> None:
     text = page(version, results)
     print(text)
     if given.save:
-        save(text)
+        put("conformance of records", text)
     raise SystemExit(int(any(one.issues for one in results if one.level == "REQUIRED")))
 
 
@@ -198,19 +197,6 @@ def words_of(message: str) -> str:
     """Return a message without the names of one record, fit for a table."""
     plain = re.sub(r"https?://\S+|#run-\S+|\"[^\"]*\"", "…", message)
     return " ".join(plain.split()).replace("|", "/")[:160]
-
-
-def save(text: str) -> None:
-    """Put the section between its markers in RESULTS.md, appended if there are none."""
-    begin, end = "<!-- conformance of records -->", "<!-- end of conformance of records -->"
-    whole = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
-    block = f"{begin}\n{text}\n{end}"
-    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-    if pattern.search(whole):
-        whole = pattern.sub(lambda _: block, whole)
-    else:
-        whole = f"{whole.rstrip()}\n\n{block}\n"
-    write_atomic(RESULTS, whole)
 
 
 if __name__ == "__main__":

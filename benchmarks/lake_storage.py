@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measuring import Clock, machine, verdict, write
+from leman.lake.model import Expected
 from leman.lake.storage import open_storage
 from leman.lake.storage.local import LocalStorage
-from leman.lake.storage.transfer import Expected, transfer
+from leman.lake.storage.transfer import transfer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "lake"))
 import storage_servers

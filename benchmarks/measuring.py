@@ -32,6 +32,19 @@ What was measured, by what, on what. `make bench` measures the speed anew.
 """
 
 
+def put(name: str, text: str) -> None:
+    """Put a section between its markers in RESULTS.md, appended if there are none."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    whole = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
+    block = f"{begin}\n{text}\n{end}"
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    if pattern.search(whole):
+        whole = pattern.sub(lambda _: block, whole)
+    else:
+        whole = f"{whole.rstrip()}\n\n{block}\n"
+    write_atomic(RESULTS, whole)
+
+
 @dataclass(slots=True)
 class Clock:
     """Seconds of each run of the same thing, and seconds of processor time where it ended.
@@ -101,18 +114,15 @@ def verdict(value: float, target: float, *, at_least: bool) -> str:
 def write(name: str, title: str, lines: list[str]) -> None:
     """Replace the section called `name` under the heading Speed, or add it there."""
     page = RESULTS.read_text() if RESULTS.exists() else _PAGE
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    section = "\n".join([start, f"### {title}", "", *lines, end])
-    if start in page:
-        page = re.sub(
-            rf"{re.escape(start)}.*?{re.escape(end)}", lambda _: section, page, flags=re.DOTALL
-        )
-    else:
+    text = "\n".join([f"### {title}", "", *lines])
+    if f"<!-- {name} -->" not in page:
         if "## Speed\n" not in page:
             page += "\n## Speed\n"
         head, tail = page.split("## Speed\n", 1)
         cut = re.search(r"^## ", tail, re.MULTILINE)
         at = cut.start() if cut else len(tail)
-        page = f"{head}## Speed\n{tail[:at].rstrip()}\n\n{section}\n\n{tail[at:]}"
-    write_atomic(RESULTS, page.rstrip() + "\n")
+        place = f"<!-- {name} -->\n<!-- end of {name} -->"
+        page = f"{head}## Speed\n{tail[:at].rstrip()}\n\n{place}\n\n{tail[at:]}"
+        write_atomic(RESULTS, page.rstrip() + "\n")
+    put(name, text)
     print("\n".join([f"{title}", *lines, ""]))

@@ -15,10 +15,11 @@ import pytest
 import storage_servers
 
 from leman.lake.interface import StorageError
+from leman.lake.model import Expected
 from leman.lake.storage import open_storage
 from leman.lake.storage.capabilities import Presigns, Sweeps, Vouches
 from leman.lake.storage.local import LocalStorage
-from leman.lake.storage.transfer import Conduct, Expected, transfer
+from leman.lake.storage.transfer import Conduct, transfer
 from leman.lake.testing import (
     MEGABYTE,
     StorageContract,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from leman.lake.interface import StorageError
-from leman.lake.model import Checksums
+from leman.lake.model import Checksums, Expected
 from leman.lake.storage.digests import sums, told
 from leman.lake.storage.limited import Limit, Limited
 from leman.lake.storage.local import LocalStorage
-from leman.lake.storage.transfer import Conduct, Expected, transfer
+from leman.lake.storage.transfer import Conduct, transfer
 from leman.lake.testing import MEGABYTE, checksums_of, content_of, paths_in, store
 
 if TYPE_CHECKING:

@@ -113,6 +113,17 @@ class Checksums:
     sha256: str = ""
 
 
+NONE_KNOWN = Checksums()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file is: its size in bytes, and those of its checksums that are known."""
+
+    size: int
+    checksums: Checksums = NONE_KNOWN
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A DID as the catalogue knows it; `size` in bytes and `length` in files are sums for sets."""
@@ -122,7 +133,7 @@ class Entry:
     account: str
     size: int = 0
     length: int = 1
-    checksums: Checksums = Checksums()
+    checksums: Checksums = NONE_KNOWN
     open: bool = True
     monotonic: bool = False
     created: datetime | None = None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
 
-    from leman.lake.model import Checksums, Replica, ReplicaState
-    from leman.lake.rules.interface import Claim, Done, Expected, Failed, Going, Plan, State
+    from leman.lake.model import Checksums, Expected, Replica, ReplicaState
+    from leman.lake.rules.interface import Claim, Done, Failed, Going, Plan, State
 
 
 @dataclass

@@ -21,11 +21,13 @@ from leman.lake.paths import path_of
 from leman.lake.rules.arrival import measure
 from leman.lake.rules.interface import Done, Failed, File
 from leman.lake.rules.memory import MemoryBook
-from leman.lake.rules.pace import SteadyClock, Throttle, in_turn, wait_after
+from leman.lake.rules.pace import SteadyClock, in_turn, wait_after
 from leman.lake.rules.worker import Limits, Worker
+from leman.lake.storage.limited import Limit
 
 if TYPE_CHECKING:
-    from leman.lake.rules.interface import Book, Claim, Expected
+    from leman.lake.model import Expected
+    from leman.lake.rules.interface import Book, Claim
 
 SET = DID("atlas", "set")
 NAMES = ("A", "B", "C")
@@ -244,11 +246,11 @@ def test_back_off_grows_to_an_hour() -> None:
 
 
 def test_bandwidth_is_shared(tmp_path: Path) -> None:
-    """A throttle lets through its rate, whoever asks; a copy with one has the same bytes."""
+    """A limit lets through its rate, whoever asks; a copy with one has the same bytes."""
     slept: list[float] = []
-    throttle = Throttle(1000, lambda: 0.0, slept.append)
+    limit = Limit(1000, lambda: 0.0, slept.append)
     for _ in range(5):
-        throttle(500)
+        limit.take(500)
     assert slept == [0.5, 1.0, 1.5, 2.0]
     place, hands = Place(tmp_path), Hands()
     place.fill(2)

@@ -57,7 +57,7 @@ def scrub(
 ) -> Iterator[Discrepancy]:
     """Read every AVAILABLE replica again and mark BAD what is damaged or not there.
 
-    `pause` is called with the bytes read, such as a `pace.Throttle`.
+    `pause` is called with the bytes read, such as `limited.Limit.take`.
     """
     for replica in book.replicas(rse):
         if replica.state is not ReplicaState.AVAILABLE:

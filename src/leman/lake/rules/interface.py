@@ -126,14 +126,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What must arrive: bytes, and those of the checksums that are known."""
-
-    size: int
-    checksums: Checksums
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """The work is done and was verified; `checksums` are those of the bytes that arrived."""
 

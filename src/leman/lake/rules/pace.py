@@ -1,8 +1,7 @@
-"""When and how fast: turns between accounts, back-off, bandwidth, and clocks that jump."""
+"""When and how fast: turns between accounts, back-off, and clocks that jump."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
@@ -39,31 +38,6 @@ def wait_after(attempts: int, chance: random.Random) -> timedelta:
     """Return the pause after so many failures: it doubles up to an hour; half of it is chance."""
     doubled: int = 2 ** min(max(attempts - 1, 0), 20)
     return min(FIRST_WAIT * doubled, LONGEST_WAIT) * (0.5 + chance.random() / 2)
-
-
-class Throttle:
-    """Lets through so many bytes a second, all threads together; 0 for no limit."""
-
-    def __init__(
-        self,
-        rate: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._rate, self._clock, self._sleep = rate, clock, sleep
-        self._free = clock()
-        self._lock = threading.Lock()
-
-    def __call__(self, size: int) -> None:
-        """Wait until `size` more bytes may pass."""
-        if not self._rate:
-            return
-        with self._lock:
-            now = self._clock()
-            start = max(self._free, now)
-            self._free = start + size / self._rate
-        if start > now:
-            self._sleep(start - now)
 
 
 class SteadyClock:

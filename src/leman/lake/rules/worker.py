@@ -12,19 +12,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from leman.lake.interface import Storage, StorageError, unheard
-from leman.lake.model import Checksums, ReplicaState, Transfer
+from leman.lake.interface import Storage, StorageError
+from leman.lake.model import Checksums, Expected, ReplicaState, Transfer
 from leman.lake.rules.arrival import damage, differences
-from leman.lake.rules.interface import Claim, Done, Expected, Failed, Going
-from leman.lake.rules.pace import SteadyClock, Throttle, wait_after
+from leman.lake.rules.interface import Claim, Done, Failed, Going
+from leman.lake.rules.pace import SteadyClock, wait_after
 from leman.lake.rules.reconcile import GRACE, reconcile
+from leman.lake.storage.limited import Limit, Limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from leman.lake.interface import Stored
     from leman.lake.model import Replica
     from leman.lake.rules.interface import Book, Plan, Problem
 
@@ -88,7 +88,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Open the throttle that all copies share."""
-        self._throttle = Throttle(self.limits.bandwidth)
+        self._pace = Limit(self.limits.bandwidth) if self.limits.bandwidth else None
 
     def plan(self) -> Plan:
         """Compare wanted and actual state and write the outcome down.
@@ -185,7 +185,7 @@ class Worker:
         self, claim: Claim, replica: Replica, source: Storage, target: Storage
     ) -> tuple[str, Checksums]:
         expected = claim.checksums or Checksums()
-        origin = _Slowed(source, self._throttle) if self.limits.bandwidth else source
+        origin = Limited(source, self._pace) if self._pace else source
         try:
             sent = self.move(
                 origin, replica.path, target, claim.path, Expected(claim.size, expected)
@@ -223,38 +223,3 @@ def _count(summary: Summary, claim: Claim, outcome: Done | Failed) -> None:
         summary.copied_bytes += claim.size
     else:
         summary.deleted += 1
-
-
-@dataclass
-class _Slowed:
-    """A storage whose bytes are read no faster than a throttle lets them pass."""
-
-    storage: Storage
-    throttle: Throttle
-
-    def put(
-        self,
-        source: BinaryIO,
-        path: str,
-        *,
-        size: int,
-        progress: Callable[[int, int], None] = unheard,
-    ) -> Checksums:
-        return self.storage.put(source, path, size=size, progress=progress)
-
-    def get(self, path: str, *, start: int = 0) -> Iterator[bytes]:
-        for block in self.storage.get(path, start=start):
-            self.throttle(len(block))
-            yield block
-
-    def copy(self, source: Storage, origin: str, path: str) -> Checksums | None:
-        return self.storage.copy(source, origin, path)
-
-    def delete(self, path: str) -> None:
-        self.storage.delete(path)
-
-    def checksum(self, path: str) -> Checksums:
-        return self.storage.checksum(path)
-
-    def list(self, under: str = "") -> Iterator[Stored]:
-        return self.storage.list(under)

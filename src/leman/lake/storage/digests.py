@@ -253,6 +253,14 @@ def hashed(blocks: Iterator[bytes], digests: Digests) -> Iterator[bytes]:
         yield block
 
 
+def summed(blocks: Iterable[bytes]) -> Checksums:
+    """Read all blocks and return their checksums."""
+    with Digests() as digests:
+        for block in blocks:
+            digests.update(block)
+        return digests.finish()
+
+
 def too_short(done: int, size: int) -> StorageError:
     """Return the error of a source that ended early."""
     return StorageError(

@@ -21,21 +21,26 @@ _STEP = 256 << 10  # bytes that pass at a time: small, so that slow links flow e
 class Limit:
     """So many bytes a second, in total for all that share this limit, on any thread."""
 
-    def __init__(self, bytes_per_second: float) -> None:
+    def __init__(
+        self,
+        bytes_per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         if bytes_per_second <= 0:
             raise ValueError("a limit is more than 0 bytes a second")
-        self._rate = bytes_per_second
-        self._free = time.monotonic()
+        self._rate, self._clock, self._sleep = bytes_per_second, clock, sleep
+        self._free = clock()
         self._lock = threading.Lock()
 
     def take(self, count: int) -> None:
         """Wait until `count` bytes may pass."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             begin = max(now, self._free)
             self._free = begin + count / self._rate
         if begin > now:
-            time.sleep(begin - now)
+            self._sleep(begin - now)
 
 
 class Limited:

@@ -21,7 +21,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from leman.lake.interface import StorageError, Stored, unheard
 from leman.lake.model import Checksums
-from leman.lake.storage.digests import Digests, hashed, read_blocks
+from leman.lake.storage.digests import Digests, hashed, read_blocks, summed
 from leman.lake.storage.names import is_part, parts_of
 from leman.lake.storage.options import place_of, read_options
 
@@ -155,10 +155,7 @@ class ObjectStorage:
 
     def checksum(self, path: str) -> Checksums:
         """Read the object and return its checksums."""
-        with Digests() as digests:
-            for block in self.get(path):
-                digests.update(block)
-            return digests.finish()
+        return summed(self.get(path))
 
     def list(self, under: str = "") -> Iterator[Stored]:
         """Yield every object below a prefix that is a whole folder name."""

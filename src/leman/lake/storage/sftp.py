@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import paramiko
 
 from leman.lake.interface import StorageError, Stored, unheard
-from leman.lake.storage.digests import BLOCK, Digests, hashed, read_blocks, too_short
+from leman.lake.storage.digests import BLOCK, Digests, hashed, read_blocks, summed, too_short
 from leman.lake.storage.names import is_part, part_beside, parts_of
 from leman.lake.storage.options import place_of, read_options
 
@@ -128,10 +128,7 @@ class SFTPStorage:
 
     def checksum(self, path: str) -> Checksums:
         """Read the file and return its checksums."""
-        with Digests() as digests:
-            for block in self.get(path):
-                digests.update(block)
-            return digests.finish()
+        return summed(self.get(path))
 
     def list(self, under: str = "") -> Iterator[Stored]:
         """Yield every regular file below a folder; links are left out."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from leman.lake.interface import StorageError, unheard
-from leman.lake.model import Checksums
+from leman.lake.model import NONE_KNOWN, Checksums, Expected
 from leman.lake.storage.digests import ALL, Digests
 
 if TYPE_CHECKING:
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
     from leman.lake.interface import Storage
 
 Outcome = TypeVar("Outcome")
-NONE_KNOWN = Checksums()
 _KINDS = fields(Checksums)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the file is: its size in bytes, and those of its checksums that are known."""
-
-    size: int
-    checksums: Checksums = NONE_KNOWN
 
 
 @dataclass(frozen=True, slots=True)

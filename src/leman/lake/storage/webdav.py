@@ -19,7 +19,7 @@ import httpx
 
 from leman.lake.interface import StorageError, Stored, unheard
 from leman.lake.model import Checksums
-from leman.lake.storage.digests import BLOCK, Digests, hashed, read_blocks
+from leman.lake.storage.digests import BLOCK, Digests, hashed, read_blocks, summed
 from leman.lake.storage.names import is_part, part_beside, parts_of
 from leman.lake.storage.options import place_of, read_options
 
@@ -127,10 +127,7 @@ class WebDAVStorage:
 
     def checksum(self, path: str) -> Checksums:
         """Read the file and return its checksums."""
-        with Digests() as digests:
-            for block in self.get(path):
-                digests.update(block)
-            return digests.finish()
+        return summed(self.get(path))
 
     def list(self, under: str = "") -> Iterator[Stored]:
         """Yield every file below a folder."""
