@@ -16,11 +16,10 @@ import time
 from pathlib import Path
 
 from benchmarks.measuring import Clock, machine, verdict, write
-from leman.records import keys
+from leman.records import keys, ssh
 from leman.records.bag.check import unheard
 from leman.records.bag.seal import seal
 from leman.records.layout import FACTS, FORMAT
-from leman.records.sign import ssh
 from leman.records.signing import add_signature
 
 BIN = Path(sys.executable).parent

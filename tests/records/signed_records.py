@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leman.files import sha256_of
-from leman.records import signing, statements
+from leman.records import signing, ssh, statements
 from leman.records.bag import manifest
 from leman.records.bag.seal import seal
 from leman.records.keys import Key
@@ -25,7 +25,6 @@ from leman.records.layout import (
     TAG_MANIFEST,
 )
 from leman.records.model import Reference
-from leman.records.sign import ssh
 from leman.records.verify import Trust, verify
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ def lab(home: Path) -> Lab:
 
 def sign_for(what: Path, key: Key, purpose: str) -> bytes:
     """Return a signature good for any purpose."""
-    return ssh.Ssh().sign(what, key=key.path, purpose=purpose)
+    return ssh.sign(what, key=key.path, purpose=purpose)
 
 
 def sign_statement(path: Path, key: Key) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leman.errors import ToolError, UsageError
-from leman.records import keys
-from leman.records.sign import ssh
+from leman.records import keys, ssh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,17 +54,13 @@ def test_every_kind_of_key_signs_and_is_shown(kind: str, tmp_path: Path) -> None
     """The key inside a signature is the one that made it, by its fingerprint too."""
     _keygen(tmp_path / "key", "-t", kind)
     (tmp_path / "what").write_text("a tag manifest")
-    armoured = ssh.Ssh().sign(tmp_path / "what", key=tmp_path / "key", purpose="test@v1")
+    armoured = ssh.sign(tmp_path / "what", key=tmp_path / "key", purpose="test@v1")
     (tmp_path / "a.sshsig").write_bytes(armoured)
-    found = ssh.Ssh().verify(
-        tmp_path / "what", tmp_path / "a.sshsig", purpose="test@v1", trust=None
-    )
+    found = ssh.verify(tmp_path / "what", tmp_path / "a.sshsig", purpose="test@v1", trust=None)
     assert found.problem == ""
     assert found.key == " ".join((tmp_path / "key.pub").read_text().split()[:2])
     assert found.fingerprint == ssh.fingerprint(found.key)
-    other = ssh.Ssh().verify(
-        tmp_path / "what", tmp_path / "a.sshsig", purpose="other@v1", trust=None
-    )
+    other = ssh.verify(tmp_path / "what", tmp_path / "a.sshsig", purpose="other@v1", trust=None)
     assert "does not fit" in other.problem
 
 
@@ -79,7 +74,7 @@ def test_a_key_with_a_passphrase_signs_by_its_agent_and_else_says_so(
     monkeypatch.setenv("SSH_ASKPASS", "/bin/false")
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
     with pytest.raises(ToolError, match="could not sign") as caught:
-        ssh.Ssh().sign(tmp_path / "what", key=tmp_path / "key", purpose="test@v1")
+        ssh.sign(tmp_path / "what", key=tmp_path / "key", purpose="test@v1")
     assert "ssh-add" in caught.value.hint
     agent = subprocess.Popen(
         ["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL
@@ -96,7 +91,7 @@ def test_a_key_with_a_passphrase_signs_by_its_agent_and_else_says_so(
         subprocess.run(["ssh-add", tmp_path / "key"], env={**os.environ, **told}, check=True)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
         public = tmp_path / "key.pub"
-        assert ssh.Ssh().sign(tmp_path / "what", key=public, purpose="test@v1")
+        assert ssh.sign(tmp_path / "what", key=public, purpose="test@v1")
     finally:
         agent.terminate()
         agent.wait()

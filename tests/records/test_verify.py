@@ -10,9 +10,8 @@ import pytest
 from record_samples import seal_anew
 
 from leman.errors import SourceError
-from leman.records import keys
+from leman.records import keys, ssh
 from leman.records.model import Question, Value
-from leman.records.sign import ssh
 from leman.records.signing import Stamping, add_signature
 from leman.records.verify import Trust, verify
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leman.findings import Finding
+from leman.records import ssh
 from leman.records.bag import reading
 from leman.records.layout import (
     GROWING,
@@ -17,7 +18,6 @@ from leman.records.layout import (
     TAG_MANIFEST,
 )
 from leman.records.model import Signature, Stamp
-from leman.records.sign import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -83,7 +83,7 @@ class Beside:
         moments = {one.name: one.moment for one in stamps if one.trusted and not one.problem}
         keys = self._halves(SIGNATURES, ".pub")
         for name in self._halves(SIGNATURES, ".sshsig"):
-            checked = ssh.Ssh().verify(
+            checked = ssh.verify(
                 self.root / TAG_MANIFEST,
                 self.root / SIGNATURES / f"{name}.sshsig",
                 purpose=SIGNED_RECORD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leman.records.sign import ssh
+from leman.records import ssh
 
 if TYPE_CHECKING:
     from pathlib import Path

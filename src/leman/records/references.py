@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leman.environments.providers.download import Item, download, session
 from leman.errors import SourceError
 from leman.files import full_disk_said
 from leman.records.layout import SOURCE
@@ -16,9 +15,8 @@ from leman.records.layout import SOURCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from leman.environments.providers.download import Session
     from leman.records.model import Reference
-
-_SECONDS = 60.0
 
 
 def inside_source(reference: Reference) -> Reference:
@@ -33,44 +31,33 @@ def fetch_all(
 
     Raises SourceError where what arrives is not what the record names: then nothing is run.
     """
-    import httpx  # noqa: PLC0415 - most records have nothing elsewhere
-
-    absent = []
-    for one in wanted:
-        progress(f"fetching {one.path} ({one.size / 1e6:.1f} MB)")
-        try:
-            _fetch(one, tree / one.path)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            progress(f"{one.path} could not be fetched from {one.url}: {error}")
-            absent.append(one.path)
-    return tuple(absent)
+    files = tuple(wanted)
+    if not files:
+        return ()
+    with session(progress) as via:
+        return tuple(one.path for one in files if not _fetched(via, one, tree / one.path))
 
 
-def _fetch(one: Reference, target: Path) -> None:
-    import httpx  # noqa: PLC0415
-
+def _fetched(via: Session, one: Reference, target: Path) -> bool:
+    """Download a file beside its place, and put it there if it is the one that is named."""
+    via.progress(f"fetching {one.path} ({one.size / 1e6:.1f} MB)")
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out, full_disk_said(target):
-            digest, size = hashlib.sha256(), 0
-            with httpx.stream("GET", one.url, timeout=_SECONDS, follow_redirects=True) as answer:
-                answer.raise_for_status()
-                for part in answer.iter_bytes(1 << 20):
-                    size += len(part)
-                    if size > one.size:
-                        break
-                    digest.update(part)
-                    out.write(part)
-            out.flush()
-            os.fsync(out.fileno())
-        if size != one.size or digest.hexdigest() != one.sha256:
+    with (
+        full_disk_said(target),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as name,
+    ):
+        partial = Path(name) / "file"
+        try:
+            digest = download(via, Item(one.url, one.path), partial, largest=one.size)
+        except SourceError as error:
+            if not partial.exists() or partial.stat().st_size <= one.size:
+                via.progress(f"{one.path} could not be fetched: {error.message}")
+                return False
+            digest = "that of a larger file"
+        if digest != one.sha256:
             raise SourceError(
                 f"{one.url} does not hold the {one.path} of this record any more",
                 hint=f"Expected {one.size} bytes with SHA-256 {one.sha256}: ask the author.",
             )
-        partial.chmod(0o644)
         partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    return True

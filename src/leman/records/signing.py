@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from leman.errors import SourceError, UsageError
 from leman.files import write_atomic
-from leman.records import keys
+from leman.records import keys, ssh
 from leman.records.layout import NAME, SIGNATURES, SIGNED_RECORD, STAMPS, TAG_MANIFEST
-from leman.records.sign import ssh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +46,8 @@ def add_signature(record: Path, key: Key, *, name: str = "", stamping: Stamping 
             hint="Give this signature another name with --name.",
         )
     armoured = target.read_bytes() if target.exists() else b""
-    if not armoured or ssh.Ssh().verify(what, target, purpose=SIGNED_RECORD, trust=None).problem:
-        armoured = ssh.Ssh().sign(what, key=key.path, purpose=SIGNED_RECORD)
+    if not armoured or ssh.verify(what, target, purpose=SIGNED_RECORD, trust=None).problem:
+        armoured = ssh.sign(what, key=key.path, purpose=SIGNED_RECORD)
     answer = _stamp(armoured, stamping) if stamping else None
     write_atomic(target.with_name(f"{chosen}.pub"), f"{key.public}\n")
     write_atomic(target, armoured)

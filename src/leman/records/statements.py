@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from leman import __version__
 from leman.files import write_atomic
+from leman.records import ssh
 from leman.records.bag import reading
 from leman.records.layout import LARGEST_SIDE_FILE, SIGNED_STATEMENT, STATEMENTS
 from leman.records.model import Record, Signature, Statement
-from leman.records.sign import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +94,7 @@ def sign(path: Path, key: Path, public: str) -> None:
 
     Raises ToolError where the key cannot be used.
     """
-    armoured = ssh.Ssh().sign(path, key=key, purpose=SIGNED_STATEMENT)
+    armoured = ssh.sign(path, key=key, purpose=SIGNED_STATEMENT)
     write_atomic(path.with_name(f"{path.name}.pub"), f"{public}\n")
     write_atomic(path.with_name(f"{path.name}.sshsig"), armoured)
 
@@ -143,7 +143,7 @@ def _read(record: Record, path: str, known: set[str], trust: Path | None) -> Sta
     for ending, what in ((".sshsig", "signature"), (".pub", "public key")):
         if f"{path}{ending}" not in known:
             return replace(statement, problem=f"its {what} is not there")
-    signature = ssh.Ssh().verify(
+    signature = ssh.verify(
         file,
         file.with_name(f"{file.name}.sshsig"),
         purpose=SIGNED_STATEMENT,

@@ -39,59 +39,56 @@ _CERTIFICATE = "-cert-v01@openssh.com"
 _NEEDED = "OpenSSH 8.2 or newer brings it (Debian: apt-get install openssh-client)."
 
 
-class Ssh:
-    """Signs and verifies with ``ssh-keygen -Y``."""
+def sign(what: Path, *, key: Path, purpose: str) -> bytes:
+    """Return the armoured signature over `what`.
 
-    def sign(self, what: Path, *, key: Path, purpose: str) -> bytes:
-        """Return the armoured signature over `what`.
+    `key` is a private key, or the public half of one that an agent or a token holds. Raises
+    ToolError with OpenSSH's own words where the key cannot be used.
+    """
+    with what.open("rb") as data:
+        done = _run("sign", "-n", purpose, "-f", str(key), stdin=data.fileno())
+    if done.returncode != 0 or not _BLOB.fullmatch(done.stdout):
+        raise ToolError(
+            f"{key} could not sign",
+            hint="If it has a passphrase, add it to an agent first (ssh-add), or name another"
+            " key with --key.",
+            output=_words(done),
+            code=done.returncode,
+        )
+    return done.stdout
 
-        `key` is a private key, or the public half of one that an agent or a token holds. Raises
-        ToolError with OpenSSH's own words where the key cannot be used.
-        """
+
+def verify(
+    what: Path,
+    signature: Path,
+    *,
+    purpose: str,
+    trust: Path | None,
+    at: datetime | None = None,
+) -> Signature:
+    """Check a signature over `what`; who is trusted comes from an allowed-signers file."""
+    name = signature.name.removesuffix(".sshsig")
+    try:
+        key = public_key(signature)
+    except ValueError as error:
+        return Signature(name, problem=str(error))
+    try:
         with what.open("rb") as data:
-            done = _run("sign", "-n", purpose, "-f", str(key), stdin=data.fileno())
-        if done.returncode != 0 or not _BLOB.fullmatch(done.stdout):
-            raise ToolError(
-                f"{key} could not sign",
-                hint="If it has a passphrase, add it to an agent first (ssh-add), or name another"
-                " key with --key.",
-                output=_words(done),
-                code=done.returncode,
+            done = _run(
+                "check-novalidate", "-n", purpose, "-s", str(signature), stdin=data.fileno()
             )
-        return done.stdout
-
-    def verify(
-        self,
-        what: Path,
-        signature: Path,
-        *,
-        purpose: str,
-        trust: Path | None,
-        at: datetime | None = None,
-    ) -> Signature:
-        """Check a signature over `what`; who is trusted comes from an allowed-signers file."""
-        name = signature.name.removesuffix(".sshsig")
-        try:
-            key = public_key(signature)
-        except ValueError as error:
-            return Signature(name, problem=str(error))
-        try:
-            with what.open("rb") as data:
-                done = _run(
-                    "check-novalidate", "-n", purpose, "-s", str(signature), stdin=data.fileno()
-                )
-        except OSError as error:
-            words = f"what it signs cannot be read: {reading.reason(error)}"
-            return Signature(name, key, fingerprint(key), problem=words)
-        match = _GOOD.search(done.stdout.decode(errors="replace"))
-        found = Signature(name, key, match[1] if match else fingerprint(key))
-        if done.returncode != 0 or match is None:
-            return replace(found, problem=f"it does not fit what it signs: {_words(done)}")
-        if _CERTIFICATE not in key and match[1] != fingerprint(key):
-            return replace(found, problem="it can be read as one of another key")
-        if trust is None:
-            return found
-        return replace(found, trusted=_trusted(what, signature, purpose, trust, at))
+    except OSError as error:
+        words = f"what it signs cannot be read: {reading.reason(error)}"
+        return Signature(name, key, fingerprint(key), problem=words)
+    match = _GOOD.search(done.stdout.decode(errors="replace"))
+    found = Signature(name, key, match[1] if match else fingerprint(key))
+    if done.returncode != 0 or match is None:
+        return replace(found, problem=f"it does not fit what it signs: {_words(done)}")
+    if _CERTIFICATE not in key and match[1] != fingerprint(key):
+        return replace(found, problem="it can be read as one of another key")
+    if trust is None:
+        return found
+    return replace(found, trusted=_trusted(what, signature, purpose, trust, at))
 
 
 def _trusted(

@@ -1,1 +1,0 @@
-"""Signatures that anyone can check without leman."""
