@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leman.cli import options
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from leman.environments.clock import Wishes
     from leman.environments.tiers import Tier
     from leman.reproduction.options import Watcher
 
@@ -21,20 +22,10 @@ def env() -> None:
 
 @env.command()
 @click.argument("source")
-@click.option("--ref", default="", help="Branch, tag or commit to take instead of the newest.")
-@click.option("--python", default="", metavar="X.Y", help="Python version to use.")
-@click.option(
-    "--date",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="Use packages as of this day.",
-)
-@click.option(
-    "--builder",
-    type=click.Choice(["auto", "uv", "conda"]),
-    default="auto",
-    help="auto: uv, and conda for what only its channels have.",
-)
+@options.ref
+@options.python
+@options.date
+@options.builder
 @click.option(
     "--output",
     default="pylock.toml",
@@ -58,7 +49,7 @@ def lock(
     from leman.reproduction.locking import names_for, pin, text_of  # noqa: PLC0415
 
     _check_target(output)
-    wishes = _wishes(python, date)
+    wishes = options.wishes_of(python, date)
     made = pin(
         source, ref=ref, wishes=wishes, settings=settings(), watcher=_watcher(), tier=builder
     )
@@ -105,17 +96,6 @@ def _check_target(output: str) -> None:
         )
 
 
-def _wishes(python: str, date: datetime | None) -> Wishes:
-    import re  # noqa: PLC0415
-
-    from leman.environments.clock import Wishes as Asked  # noqa: PLC0415
-    from leman.errors import UsageError  # noqa: PLC0415
-
-    if python and not re.fullmatch(r"3\.\d{1,2}", python):
-        raise UsageError(f"--python {python}: expected a version such as 3.8")
-    return Asked(python, date.date() if date else None)
-
-
 def _watcher() -> Watcher:
     from leman.reproduction.options import Nobody  # noqa: PLC0415
 
@@ -153,7 +133,7 @@ def show(environment: str, ref: str, python: str, date: datetime | None) -> None
     if shelf.looks_like_digest(environment) and not Path(environment).exists():
         shown.one(shelf.find(own.environments, environment))
         return
-    wishes = _wishes(python, date)
+    wishes = options.wishes_of(python, date)
     found = look_up(environment, ref=ref, wishes=wishes, settings=own, watcher=_watcher())
     shown.of_source(environment, found)
 

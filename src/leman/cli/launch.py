@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leman.cli import options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -16,21 +18,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source")
-@click.option("--ref", default="", help="Branch, tag or commit to take instead of the newest.")
+@options.ref
 @click.option("--notebook", default="", help="Notebook to open, relative to the source's folder.")
-@click.option("--python", default="", metavar="X.Y", help="Python version to use.")
-@click.option(
-    "--date",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="Use packages as of this day.",
-)
-@click.option(
-    "--builder",
-    type=click.Choice(["auto", "uv", "conda"]),
-    default="auto",
-    help="auto: uv, and conda for what only its channels have.",
-)
+@options.python
+@options.date
+@options.builder
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

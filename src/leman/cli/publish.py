@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leman.cli import options
+
 if TYPE_CHECKING:
     from leman.records.publish import Published, Wanted
-    from leman.reproduction.options import Options
 
 
 @click.command()
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="New folder for the record. Default: record.",
 )
-@click.option("--ref", default="", help="Branch, tag or commit to take instead of the newest.")
-@click.option(
-    "--notebook", "notebooks", multiple=True, help="Run only this notebook (may be repeated)."
-)
+@options.ref
+@options.notebooks
 @click.option("--report", metavar="DIR", help="Take the report of an earlier `leman run`.")
 @click.option("--title", default="", help="Title. Default: what the source says of itself.")
 @click.option(
@@ -43,35 +42,15 @@ if TYPE_CHECKING:
     metavar="PATH=URL",
     help="Leave this file out, and say where readers get it (may be repeated).",
 )
-@click.option("--key", metavar="FILE", help="SSH key to sign with. Default: your own in ~/.ssh.")
+@options.key
 @click.option("--no-sign", is_flag=True, help="Neither signature nor time stamp.")
-@click.option(
-    "--timestamp", default="", metavar="URL|own", help="RFC 3161 authority that dates it."
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Notebooks at the same time.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1),
-    default=600.0,
-    metavar="SECONDS",
-    help="Time for all cells of one notebook. Default: 600.",
-)
-@click.option(
-    "--network", type=click.Choice(["on", "off"]), default="on", help="May notebooks reach it?"
-)
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "sandbox", "none"]),
-    default="auto",
-    help="auto: a sandbox where this machine allows it, and the report says which.",
-)
-@click.option("--python", default="", metavar="X.Y", help="Python version to use.")
-@click.option(
-    "--date",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="Use packages as of this day.",
-)
+@options.timestamp
+@options.jobs
+@options.timeout
+@options.network
+@options.isolation
+@options.python
+@options.date
 def publish(**given: Any) -> None:  # noqa: ANN401 - click's own values
     """Run SOURCE, and make a signed record of it: files, environment, outputs, comparison.
 
@@ -90,18 +69,10 @@ def publish(**given: Any) -> None:  # noqa: ANN401 - click's own values
             Path(given["output"]),
             settings=settings(),
             wanted=_wanted(given),
-            options=running(given),
+            options=options.options_of(given),
             watcher=screen,
         )
     _show(done)
-
-
-def running(given: dict[str, Any]) -> Options:
-    """Return the options of a run whose differing outputs are looked at twice."""
-    from leman.cli.run import options_of  # noqa: PLC0415
-
-    more = {"memory": None, "repairs": 12, "builder": "auto", "twice": True}
-    return options_of({"python": "", "date": None, **more, **given})
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:

@@ -6,29 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leman.cli import options
+
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from leman.environments.model import Source
     from leman.reproduction.model import Report
-    from leman.reproduction.options import Options
 
 
 @click.command()
 @click.argument("source", default=".")
-@click.option("--ref", default="", help="Branch, tag or commit to take instead of the newest.")
-@click.option(
-    "--notebook", "notebooks", multiple=True, help="Run only this notebook (may be repeated)."
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Notebooks at the same time.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1),
-    default=600.0,
-    metavar="SECONDS",
-    help="Time for all cells of one notebook. Default: 600.",
-)
+@options.ref
+@options.notebooks
+@options.jobs
+@options.timeout
 @click.option(
     "--memory", type=click.FloatRange(0.1), metavar="GB", help="Memory that one notebook may use."
 )
@@ -36,28 +28,11 @@ if TYPE_CHECKING:
 @click.option(
     "--output", default="report", metavar="DIR", help="Folder for the report. Default: report."
 )
-@click.option(
-    "--network", type=click.Choice(["on", "off"]), default="on", help="May notebooks reach it?"
-)
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "sandbox", "none"]),
-    default="auto",
-    help="auto: a sandbox where this machine allows it, and the report says which.",
-)
-@click.option("--python", default="", metavar="X.Y", help="Python version to use.")
-@click.option(
-    "--date",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="Use packages as of this day.",
-)
-@click.option(
-    "--builder",
-    type=click.Choice(["auto", "uv", "conda"]),
-    default="auto",
-    help="auto: uv, and conda for what only its channels have.",
-)
+@options.network
+@options.isolation
+@options.python
+@options.date
+@options.builder
 @click.option(
     "--repairs",
     type=click.IntRange(0, 50),
@@ -86,7 +61,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's 
     with Screen(quiet=given["as_json"]) as screen:
         source = _source(given["source"], given["ref"], given["notebooks"], own.cache, screen)
         report = reproduce(
-            source, output=output, settings=own, options=options_of(given), watcher=screen
+            source, output=output, settings=own, options=options.options_of(given), watcher=screen
         )
         page = write(report, output)
     _show(report, output, page, as_json=given["as_json"])
@@ -123,31 +98,6 @@ def _source(spec: str, ref: str, notebooks: tuple[str, ...], cache: Path, screen
                 hint="Give its path as seen from the source's folder, for example sub/name.ipynb.",
             )
     return replace(source, notebooks=notebooks) if notebooks else source
-
-
-def options_of(given: dict[str, Any]) -> Options:
-    """Return the options of a run from what the command line gave."""
-    import re  # noqa: PLC0415
-
-    from leman.environments.clock import Wishes  # noqa: PLC0415
-    from leman.errors import UsageError  # noqa: PLC0415
-    from leman.reproduction.model import Limits  # noqa: PLC0415
-    from leman.reproduction.options import Options  # noqa: PLC0415
-
-    python, day = given["python"], given["date"]
-    if python and not re.fullmatch(r"3\.\d{1,2}", python):
-        raise UsageError(f"--python {python}: expected a version such as 3.8")
-    moment: datetime | None = day
-    return Options(
-        wishes=Wishes(python, moment.date() if moment else None),
-        limits=Limits(seconds=given["timeout"], memory=int((given["memory"] or 0) * 1e9)),
-        jobs=given["jobs"],
-        twice=given["twice"],
-        isolation=given["isolation"],
-        network=given["network"] == "on",
-        repairs=given["repairs"],
-        builder=given["builder"],
-    )
 
 
 def _show(report: Report, output: Path, page: Path, *, as_json: bool) -> None:

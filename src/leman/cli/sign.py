@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from leman.cli import options
+
 
 @click.command()
 @click.argument("record")
-@click.option("--key", metavar="FILE", help="SSH key to sign with. Default: your own in ~/.ssh.")
+@options.key
 @click.option("--name", default="", help="What to call the signature. Default: the key's comment.")
-@click.option(
-    "--timestamp", default="", metavar="URL|own", help="RFC 3161 authority that dates it."
-)
+@options.timestamp
 def sign(record: str, key: str | None, name: str, timestamp: str) -> None:
     """Sign RECORD as well: as its author, a referee or an institute. The record stays as it is.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leman.cli import options
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,23 +33,10 @@ if TYPE_CHECKING:
 @click.option("--sign", is_flag=True, help="Sign the report, as a statement about the record.")
 @click.option("--key", metavar="FILE", help="SSH key to sign it with.")
 @click.option("--add", is_flag=True, help="Add the signed statement to the record.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Notebooks at the same time.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1),
-    default=600.0,
-    metavar="SECONDS",
-    help="Time for all cells of one notebook. Default: 600.",
-)
-@click.option(
-    "--network", type=click.Choice(["on", "off"]), default="on", help="May notebooks reach it?"
-)
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "sandbox", "none"]),
-    default="auto",
-    help="auto: a sandbox where this machine allows it.",
-)
+@options.jobs
+@options.timeout
+@options.network
+@options.isolation
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
     "--bag", is_flag=True, help="Only: is it a valid BagIt bag? Of any version, no record."
@@ -111,7 +100,6 @@ def _bag(folder: str, *, as_json: bool) -> int:
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:
-    from leman.cli.publish import running  # noqa: PLC0415
     from leman.records.examine import Wanted  # noqa: PLC0415
     from leman.records.model import Question  # noqa: PLC0415
     from leman.records.verify import Trust  # noqa: PLC0415
@@ -129,7 +117,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
         sign=given["sign"] or given["add"],
         add=given["add"],
         key=_file(given, "key"),
-        options=running(given) if again else None,
+        options=options.options_of(given) if again else None,
     )
 
 
