@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -75,3 +76,20 @@ class Depositor:
     def states(self) -> list[Path]:
         """The state files that there are."""
         return sorted((self.home / "records" / "deposits").glob("*.json"))
+
+
+def whole(server: Server) -> bool:
+    """Tell whether the one draft holds four complete files with the checksums that they list."""
+    files = server.only.files
+    assert len(files) == 4
+    listed = (files["checksums-sha256.txt"].content or b"").decode().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in listed)}
+    assert sums.keys() == files.keys() - {"checksums-sha256.txt"}
+    return all(
+        one.complete
+        and (
+            name == "checksums-sha256.txt"
+            or hashlib.sha256(one.content or b"").hexdigest() == sums[name]
+        )
+        for name, one in files.items()
+    )

@@ -1,21 +1,15 @@
-"""A record's way into a draft, whatever the server and the line do."""
+"""A record's way into a draft."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from deposited_record import facts, record
-from depositing import Depositor
-from invenio_server import OTHER, READER, TOKEN, WRITER, Server, serving
+from depositing import Depositor, whole
+from invenio_server import OTHER, READER, TOKEN, WRITER, Server
 
 from leman.environments.providers.unpack import unpack
 from leman.errors import DepositError
@@ -24,47 +18,8 @@ from leman.records.deposit.state import alone
 from leman.records.layout import TAG_MANIFEST
 from leman.records.model import Reference
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ARCHIVE = r"leman-record-[0-9a-f]{12}\.zip"
 HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Serve on the loopback."""
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def ada(server: Server, tmp_path: Path) -> Depositor:
-    """Give a user with an account on the server."""
-    return Depositor(server, tmp_path / "home")
-
-
-@pytest.fixture
-def bag(tmp_path: Path) -> Path:
-    """Make a small record."""
-    return record(tmp_path / "record")
-
-
-def whole(server: Server) -> bool:
-    """Tell whether the one draft holds four complete files with the checksums that they list."""
-    files = server.only.files
-    assert len(files) == 4
-    listed = (files["checksums-sha256.txt"].content or b"").decode().splitlines()
-    sums = {name: digest for digest, name in (line.split("  ") for line in listed)}
-    assert sums.keys() == files.keys() - {"checksums-sha256.txt"}
-    return all(
-        one.complete
-        and (
-            name == "checksums-sha256.txt"
-            or hashlib.sha256(one.content or b"").hexdigest() == sums[name]
-        )
-        for name, one in files.items()
-    )
 
 
 def test_a_record_becomes_a_draft_with_all_its_files(
@@ -286,78 +241,6 @@ def test_an_unknown_community_is_told_with_all_files_kept(
     assert server.count("PUT", "content") == 4
 
 
-def test_a_broken_upload_is_sent_again(ada: Depositor, server: Server, tmp_path: Path) -> None:
-    """A connection that breaks in the middle of the archive costs that upload alone."""
-    bag = record(tmp_path / "large", extra={"blob.bin": bytes(3_000_000)})
-    server.fail("PUT", f"{ARCHIVE}/content", "reset", after=1_000_000, times=2)
-    ada.deposit(bag)
-    assert whole(server)
-    assert ada.waits == [1.0, 2.0]
-    assert server.count("POST", "/api/records$") == 1
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/api/records$"),
-        ("POST", "/draft/files$"),
-        ("PUT", "report.html/content"),
-        ("POST", "report.html/commit"),
-        ("POST", "pids/doi"),
-        ("GET", "/draft/files/"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["lost", "reset", "status", "slow"])
-def test_each_request_may_fail_and_nothing_is_done_twice(
-    ada: Depositor, server: Server, bag: Path, method: str, path: str, kind: str
-) -> None:
-    """An answer that is lost, late, or a 500 leaves one draft, whole, whichever request it hits."""
-    server.fail(method, path, kind, after=50 if kind == "slow" else 0)
-    ada.deposit(bag)
-    assert whole(server)
-    assert server.only.doi
-
-
-def test_a_server_slower_than_our_patience_is_asked_again(
-    ada: Depositor, server: Server, bag: Path
-) -> None:
-    """A draft whose making took too long is found, not made twice."""
-    ada.patience = 0.3
-    server.fail("POST", "/api/records$", "slow", after=900)
-    ada.waits_for_server = True
-    ada.deposit(bag)
-    assert whole(server)
-
-
-def test_what_arrives_damaged_is_replaced(ada: Depositor, server: Server, bag: Path) -> None:
-    """A file whose checksum at the server is not ours is removed and sent once more."""
-    server.fail("PUT", f"{ARCHIVE}/content", "corrupt")
-    ada.deposit(bag)
-    assert whole(server)
-    assert server.count("DELETE", ARCHIVE) == 1
-
-
-def test_what_arrives_damaged_twice_is_an_error(ada: Depositor, server: Server, bag: Path) -> None:
-    """A server that keeps other bytes than it was sent is told of, with our checksum."""
-    server.fail("PUT", f"{ARCHIVE}/content", "corrupt", times=5)
-    with pytest.raises(DepositError, match=r"did not arrive whole.*md5:[0-9a-f]{32}"):
-        ada.deposit(bag)
-    assert server.count("PUT", "content") == 2
-
-
-@pytest.mark.parametrize("checksum", ["sha256", "sha512", ""])
-def test_other_checksums_are_compared_as_well(
-    ada: Depositor, server: Server, bag: Path, checksum: str
-) -> None:
-    """A server may sum by another algorithm; without any, sizes are compared."""
-    server.checksum = checksum
-    if checksum:
-        server.fail("PUT", f"{ARCHIVE}/content", "corrupt")
-    made = ada.deposit(bag)
-    assert whole(server)
-    assert bool(made.unproved) == (not checksum)
-
-
 def test_a_signature_added_later_replaces_the_archive(
     ada: Depositor, server: Server, bag: Path
 ) -> None:
@@ -487,41 +370,3 @@ def test_a_refusal_before_the_body_is_read_is_understood(
         ada.deposit(bag)
     if "413" in told.value.message:
         assert "larger than the server takes" in told.value.hint
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from depositing import Depositor
-from invenio_server import Server
-Depositor(Server(url=sys.argv[2]), Path(sys.argv[3])).deposit(Path(sys.argv[4]))
-"""
-
-
-@pytest.mark.parametrize("moment", ["POST /api/records", "POST files", "PUT archive", "POST doi"])
-def test_a_deposit_that_is_killed_goes_on(
-    ada: Depositor, server: Server, bag: Path, moment: str
-) -> None:
-    """Killed while the server works on a request, the next call ends with one whole draft."""
-    paths = {
-        "POST /api/records": ("POST", "/api/records$"),
-        "POST files": ("POST", "/draft/files$"),
-        "PUT archive": ("PUT", ARCHIVE),
-        "POST doi": ("POST", "pids/doi"),
-    }
-    method, path = paths[moment]
-    # It answers late, to nobody: the process is gone by then.
-    server.fail(method, path, "slow", after=600)
-    arguments = [str(HERE), server.url, str(ada.home), str(bag)]
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments])
-    while not server.count(method, path):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    while server.working:
-        time.sleep(0.01)
-    ada.deposit(bag)
-    assert whole(server)
-    assert server.only.doi
