@@ -17,6 +17,7 @@ from record_samples import write_source
 from leman.environments.fetch import fetch
 from leman.errors import SourceError, UsageError
 from leman.records.publish import Wanted, public_url, publish
+from leman.records.swhid import revision_swhid
 from leman.records.verify import verify
 from leman.reproduction import report as reports
 from leman.reproduction.options import Nobody, Options
@@ -212,6 +213,12 @@ def test_the_source_of_a_clone_is_its_origin_without_a_password(
     subprocess.run([*git, "-C", source, "remote", "add", "origin", url], check=True)
     found = fetch(str(source), cache=shared_home.cache)
     assert public_url(found) == "https://example.org/tides.git"
+    commit = subprocess.run(
+        [*git, "-C", source, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert revision_swhid(found.content_id) == f"swh:1:rev:{commit}"
+    (source / "README.md").write_text("# Changed\n")
+    assert revision_swhid(fetch(str(source), cache=shared_home.cache).content_id) == ""
 
 
 def test_a_record_is_not_published_again(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from leman import __version__
 from leman.records.layout import FORMAT
 from leman.records.model import Answer, Description, Question, Value
+from leman.records.swhid import revision_swhid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,7 @@ def compose(made: Made, answers: tuple[Answer, ...]) -> dict[str, Any]:
             "revision": made.source.revision,
             "content_id": made.source.content_id,
             "swhid": made.swhid,
+            "revision_swhid": revision_swhid(made.source.content_id),
             "subfolder": made.source.subfolder,
             "missing": list(made.source.missing),
             **made.packed.as_facts(),

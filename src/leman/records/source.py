@@ -10,24 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from leman.environments.interface import silent
 from leman.environments.model import GivenLock, Source
+from leman.environments.providers.scope import is_record
 from leman.environments.providers.store import Laid, laid, locked
 from leman.errors import SourceError
 from leman.files import sha256_of
 from leman.records import facts as known_facts
 from leman.records import references
 from leman.records.bag.check import Contents, check
-from leman.records.layout import DECLARATION, FACTS, MANIFEST, TAG_MANIFEST
+from leman.records.layout import MANIFEST, TAG_MANIFEST
 from leman.records.model import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leman.records.model import Reference
-
-
-def is_record(path: Path) -> bool:
-    """Tell whether a folder holds a record, intact or not."""
-    return (path / DECLARATION).is_file() and (path / FACTS).is_file()
 
 
 class FromRecord:

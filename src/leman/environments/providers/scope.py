@@ -28,15 +28,18 @@ PUBLISHING = ".leman-publishing-"  # how the names of half-made records and thei
 SKIPPED = frozenset({".git", ".venv", "__pycache__", ".ipynb_checkpoints", "node_modules"})
 
 
+def is_record(folder: Path) -> bool:
+    """Tell whether a folder holds a record that leman published, intact or not."""
+    return (folder / "bagit.txt").is_file() and (folder / "data" / "leman-record.json").is_file()
+
+
 def is_product(folder: Path) -> bool:
     """Tell whether a folder is a report or a record that leman made: no part of a source.
 
     People run `leman run .` and `leman publish .` in the source itself, and do it again.
     """
-    if folder.name.startswith(PUBLISHING):
+    if folder.name.startswith(PUBLISHING) or is_record(folder):
         return True
-    if (folder / "bagit.txt").is_file():
-        return (folder / "data" / "leman-record.json").is_file()
     try:
         with (folder / "report.json").open("rb") as file:
             return b'"leman-report/' in file.read(200)
