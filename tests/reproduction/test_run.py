@@ -225,7 +225,6 @@ def test_a_kernel_may_write_its_connection_file_anew(
     kernel = kernels.start(place, processes_limit=64)
     try:
         assert kernels.wait_listening(kernel, 60)
-        (kernel.folder / "k.json").write_text("")
 
         async def info() -> object:
             channel = cells.connect(kernel, 1_000_000)
@@ -234,6 +233,9 @@ def test_a_kernel_may_write_its_connection_file_anew(
             finally:
                 channel.stop_channels()  # else a failure hangs while its sockets are collected
 
-        assert asyncio.run(info())
+        # Emptied only once the kernel has written it: while it starts it reads it itself.
+        assert asyncio.run(info()), list(kernel.said)[-1:]
+        (kernel.folder / "k.json").write_text("")
+        assert asyncio.run(info()), list(kernel.said)[-1:]
     finally:
         kernel.end()
