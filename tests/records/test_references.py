@@ -15,7 +15,7 @@ from record_samples import HEIGHTS
 from leman.environments.fetch import fetch
 from leman.errors import SourceError
 from leman.records.model import Question
-from leman.records.publish import Wanted, publish
+from leman.records.publish import Published, Wanted, publish
 from leman.records.verify import verify
 from leman.reproduction.options import Nobody, Options
 
@@ -48,6 +48,18 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+def _published(source: Path, url: str, folder: Path, home: Settings) -> Published:
+    """Publish a source whose heights lie at `url`."""
+    return publish(
+        str(source),
+        folder / "record",
+        settings=home,
+        wanted=Wanted(ssh=folder / "no", elsewhere={"data/heights.csv": url}),
+        options=Options(),
+        watcher=Nobody(),
+    )
+
+
 def test_a_file_left_out_is_named_checked_and_fetched_to_be_run(
     sample: Sample, shared_home: Settings, tmp_path: Path
 ) -> None:
@@ -56,14 +68,7 @@ def test_a_file_left_out_is_named_checked_and_fetched_to_be_run(
     (tmp_path / "www").mkdir()
     shutil.copy(source / "data/heights.csv", tmp_path / "www" / "h.csv")
     with served(tmp_path / "www") as site:
-        done = publish(
-            str(source),
-            tmp_path / "record",
-            settings=shared_home,
-            wanted=Wanted(ssh=tmp_path / "no", elsewhere={"data/heights.csv": f"{site}/h.csv"}),
-            options=Options(),
-            watcher=Nobody(),
-        )
+        done = _published(source, f"{site}/h.csv", tmp_path, shared_home)
         assert not (done.record.source / "data/heights.csv").exists()
         check = verify(done.record.path)
         assert check.holds
@@ -82,14 +87,7 @@ def test_another_file_at_the_address_is_refused(
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "h.csv").write_text("9\n9\n9\n9\n9\n")
     with served(tmp_path / "www") as site:
-        done = publish(
-            str(source),
-            tmp_path / "record",
-            settings=shared_home,
-            wanted=Wanted(ssh=tmp_path / "no", elsewhere={"data/heights.csv": f"{site}/h.csv"}),
-            options=Options(),
-            watcher=Nobody(),
-        )
+        done = _published(source, f"{site}/h.csv", tmp_path, shared_home)
         with pytest.raises(SourceError, match="does not hold the data/heights"):
             fetch(str(done.record.path), cache=shared_home.cache)
 
@@ -100,15 +98,6 @@ def test_a_file_that_is_not_to_be_had_is_missing_not_fatal(
     """Without its server the record is still a source; the file is reported as missing."""
     source = shutil.copytree(sample.source, tmp_path / "tides", symlinks=True)
     (source / "README.md").write_text("# A third record\n")
-    done = publish(
-        str(source),
-        tmp_path / "record",
-        settings=shared_home,
-        wanted=Wanted(
-            ssh=tmp_path / "no", elsewhere={"data/heights.csv": "http://127.0.0.1:9/h.csv"}
-        ),
-        options=Options(),
-        watcher=Nobody(),
-    )
+    done = _published(source, "http://127.0.0.1:9/h.csv", tmp_path, shared_home)
     found = fetch(str(done.record.path), cache=shared_home.cache)
     assert found.missing == ("data/heights.csv",)

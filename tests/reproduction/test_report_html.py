@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 import report_samples as samples
 from browsers import chromium
+from html_reader import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -34,7 +34,6 @@ from leman.reproduction.report.words import OUTCOMES, VERDICTS, duration, headli
 if TYPE_CHECKING:
     from pathlib import Path
 
-VOID = {"meta", "img", "br", "rect", "link"}
 ATTACKS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -45,41 +44,6 @@ ATTACKS = (
     "]]><!--",
     "\udcff\x00\x1b[31m\u202e",
 )
-
-
-class Reader(HTMLParser):
-    """Collects a page's elements and checks that they nest."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.stack or self.stack[-1] != "style":
-            self.words.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def parse(page: str) -> Reader:
-    """Parse a page; fails where elements do not nest."""
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.stack == []
-    return reader
 
 
 def hostile(text: str) -> Report:

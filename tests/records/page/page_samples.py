@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -13,7 +12,6 @@ from PIL import Image
 if TYPE_CHECKING:
     from pathlib import Path
 
-VOID = {"meta", "img", "br", "hr", "circle", "rect", "path"}
 REVISION = "b9f3a7c2d1e04f5566778899aabbccddeeff0011"
 SWHID = "swh:1:dir:" + "ab" * 20
 
@@ -175,47 +173,3 @@ def facts(*paths: str) -> dict[str, Any]:
             "same results": {"value": "no", "reason": "1 output differs."},
         },
     }
-
-
-class Reader(HTMLParser):
-    """Collects a page's elements and checks that they nest."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.stack or self.stack[-1] != "style":
-            self.words.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        """Return the attributes of every element of that name."""
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def said(self) -> str:
-        """All words, blanks evened out."""
-        return " ".join("".join(self.words).split())
-
-
-def parse(page: str) -> Reader:
-    """Parse a page; fails where elements do not nest."""
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.stack == []
-    return reader

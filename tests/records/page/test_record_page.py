@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from html_reader import parse
 from page_samples import (
     REVISION,
     SWHID,
@@ -15,7 +16,6 @@ from page_samples import (
     data,
     noise,
     notebook,
-    parse,
     picture,
     record,
     stream,

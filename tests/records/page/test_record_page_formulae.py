@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from html_reader import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_samples import code, data, notebook, parse, record, text
+from page_samples import code, data, notebook, record, text
 
 from leman.records.page import as_html
 from leman.records.page.mathml import Node, formula

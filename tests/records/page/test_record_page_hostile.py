@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from html_reader import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_samples import code, data, facts, notebook, parse, picture, record, stream, text
+from page_samples import code, data, facts, notebook, picture, record, stream, text
 
 from leman.records.page import as_html
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from leman.records.layout import FORMAT, SIGNED_RECORD
@@ -18,9 +16,12 @@ from leman.records.page import facts as read
 from leman.records.page.notebooks import MOST, notebooks
 from leman.records.page.prose import Outline, Place, markdown, visible
 from leman.records.page.room import Room
-from leman.reproduction.report.text import cut, shown, storable
+from leman.reproduction.report.templates import templates_in
+from leman.reproduction.report.text import cut, storable
 
 if TYPE_CHECKING:
+    from jinja2 import Environment as Templates
+
     from leman.records.page.notebooks import Shown
 
 MOST_LISTED = 300  # rows of a list; more are counted
@@ -41,24 +42,10 @@ def as_html(facts: dict[str, Any], data: Path) -> str:
 
 
 def _templates() -> Templates:
-    templates = Templates(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
+    templates = templates_in(Path(__file__).parent)
     templates.filters["prose"] = lambda value: escape(visible(value))
     templates.filters["size"] = read.size
     return templates
-
-
-def _finalize(value: object) -> object:
-    """Make every text visible, whoever wrote it; what is markup was made harmless before."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return shown(value)
-    return "" if value is None else value
 
 
 def _context(facts: dict[str, Any], data: Path) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from leman.reproduction.model import NotebookResult, OutputVerdict, Status, Verdict
@@ -17,11 +15,14 @@ from leman.reproduction.report import words
 from leman.reproduction.report.as_json import lock_path
 from leman.reproduction.report.differences import Row, rows
 from leman.reproduction.report.pictures import ROLES, Picture, Pictures, collect
+from leman.reproduction.report.templates import templates_in
 from leman.reproduction.report.text import cut, shown, storable, without_password
 from leman.reproduction.taxonomy import TAXONOMY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from jinja2 import Environment as Templates
 
     from leman.reproduction.model import Report
 
@@ -117,14 +118,7 @@ def as_html(report: Report, pictures: Pictures | None = None) -> str:
 
 
 def _templates() -> Templates:
-    templates = Templates(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
+    templates = templates_in(Path(__file__).parent)
     templates.filters.update(
         duration=words.duration,
         relative=_relative,
@@ -133,13 +127,6 @@ def _templates() -> Templates:
     )
     templates.globals["verdict_label"] = lambda key: words.VERDICTS[Verdict(key)][0]
     return templates
-
-
-def _finalize(value: object) -> object:
-    """Make every text visible and bounded, whoever wrote it; what is markup is our own."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return shown(value)
-    return "" if value is None else value
 
 
 def _context(report: Report, grouped: dict[tuple[int, str], _Group]) -> dict[str, Any]:
