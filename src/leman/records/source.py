@@ -42,8 +42,9 @@ class FromRecord:
     ) -> Source:
         """Copy the record's source into the cache, with its locks; nothing in the record changes.
 
-        Files that are elsewhere are downloaded and checked. Raises SourceError for a record that
-        is not intact, and for a file that is not to be had.
+        Files that are elsewhere are downloaded and checked; those that are not to be had are
+        missing. Raises SourceError for a record that is not intact, and where an address holds
+        another file than the record names.
         """
         root = Path(address)
         if ref:
